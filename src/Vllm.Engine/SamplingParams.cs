@@ -79,8 +79,11 @@ public sealed record SamplingParams
     /// <summary>Keep only the last so many tokens of the prompt; -1 = as many as the model takes.</summary>
     public int? TruncatePromptTokens { get; init; }
 
-    /// <summary>The prompt's blocks are shared only with requests of the same salt.</summary>
+    /// <summary>Compute the whole prompt, even if its beginning is in the prefix cache.</summary>
     public bool SkipReadingPrefixCache { get; init; }
+
+    /// <summary>What each output of a stream holds.</summary>
+    public OutputKind OutputKind { get; init; }
 
     /// <summary>Chooses the most likely token.</summary>
     public bool IsGreedy => Temperature < 1e-5f;
