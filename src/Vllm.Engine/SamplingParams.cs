@@ -79,8 +79,11 @@ public sealed record SamplingParams
     /// <summary>Keep only the last so many tokens of the prompt; -1 = as many as the model takes.</summary>
     public int? TruncatePromptTokens { get; init; }
 
-    /// <summary>The prompt's blocks are shared only with requests of the same salt.</summary>
+    /// <summary>Compute the whole prompt, also what is in the prefix cache.</summary>
     public bool SkipReadingPrefixCache { get; init; }
+
+    /// <summary>Ends the answer when its end repeats a pattern; null = off.</summary>
+    public RepetitionDetection? RepetitionDetection { get; init; }
 
     /// <summary>Chooses the most likely token.</summary>
     public bool IsGreedy => Temperature < 1e-5f;
@@ -96,3 +99,10 @@ public sealed record SamplingParams
             : this with { TopK = Math.Max(TopK, 0), Temperature = temperature, Seed = seed };
     }
 }
+
+/// <summary>Which repetitions end an answer: a pattern of <c>MinPatternSize</c>…<c>MaxPatternSize</c> tokens that stands at
+/// least <c>MinCount</c> times in a row at the end of the output.</summary>
+/// <param name="MaxPatternSize">Longest pattern in tokens; 0 = off.</param>
+/// <param name="MinPatternSize">Shortest pattern in tokens; 0 counts as 1.</param>
+/// <param name="MinCount">Occurrences, at least 2.</param>
+public sealed record RepetitionDetection(int MaxPatternSize, int MinPatternSize, int MinCount);
