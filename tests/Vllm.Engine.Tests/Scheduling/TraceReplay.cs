@@ -115,7 +115,8 @@ sealed class TraceReplay
 
     void RecordSchedule(SchedulerOutput output, Dictionary<Request, int> numBlocksBefore, JsonObject record)
     {
-        ScheduledRequest[] admitted = [.. output.Scheduled.Where(s => !numBlocksBefore.ContainsKey(s.Request))];
+        ScheduledRequest[] admitted = // new ones first
+            [.. output.Scheduled.Where(s => !numBlocksBefore.ContainsKey(s.Request)).OrderBy(s => s.Request.NumPreemptions > 0)];
         record["scheduled"] = Map(output.Scheduled, s => s.Request.Id, s => s.NumTokens);
         record["new"] = Array(admitted.Where(s => s.Request.NumPreemptions == 0).Select(s => s.Request.Id));
         record["resumed"] = Array(admitted.Where(s => s.Request.NumPreemptions > 0).Select(s => s.Request.Id));
