@@ -14,6 +14,9 @@ enum RequestStatus
 /// <summary>One sequence that the engine works on. Owned by the engine thread from the moment it is added.</summary>
 sealed class Request
 {
+    /// <summary>Room for so many output tokens is made at once, so that steps seldom grow the list.</summary>
+    const int MaxReservedOutputTokens = 256;
+
     readonly List<int> _tokenIds;
 
     public Request(string id, IReadOnlyList<int> promptTokenIds, SamplingParams samplingParams, int maxTokens)
@@ -22,7 +25,8 @@ sealed class Request
         NumPromptTokens = promptTokenIds.Count;
         SamplingParams = samplingParams;
         MaxTokens = maxTokens;
-        _tokenIds = [.. promptTokenIds];
+        _tokenIds = new List<int>(promptTokenIds.Count + Math.Min(maxTokens, MaxReservedOutputTokens));
+        _tokenIds.AddRange(promptTokenIds);
     }
 
     public string Id { get; }
@@ -72,6 +76,15 @@ sealed class Request
     public int NumCachedTokens { get; set; } = -1;
 
     public int NumPreemptions { get; set; }
+
+    /// <summary>The whole prompt is computed: by wish, or because its log-probabilities are asked for.</summary>
+    public bool SkipsReadingPrefixCache => SamplingParams.SkipReadingPrefixCache || SamplingParams.PromptLogprobs is not null;
+
+    /// <summary>Place in the waiting queue under first come, first served; set by the queue.</summary>
+    public long QueuePosition { get; set; }
+
+    /// <summary>The KV blocks it holds, in order of position; empty while it waits.</summary>
+    public BlockTable BlockTable { get; } = new();
 
     /// <summary>Hashes of the full blocks of <see cref="TokenIds"/>, filled by the KV cache as blocks fill up.</summary>
     public List<BlockHash> BlockHashes { get; } = [];
