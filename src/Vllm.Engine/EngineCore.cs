@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using System.Threading.Channels;
 using Vllm.Engine.Execution;
 using Vllm.Engine.Metrics;
@@ -23,6 +24,7 @@ sealed class EngineCore : IDisposable
     readonly EngineMetrics _metrics;
     readonly TimeProvider _clock;
     readonly Thread _thread;
+    readonly List<Request> _finished = []; // in the step under way
     Exception? _failure;
 
     /// <param name="scheduler">Owned by the loop from now on.</param>
@@ -51,8 +53,8 @@ sealed class EngineCore : IDisposable
     public void Add(Request request) => _commands.Writer.TryWrite(new EngineCommand.Add(request));
 
     /// <summary>Ends a request from outside: a client that went away, or a stop string.</summary>
-    public void Finish(string requestId, FinishReason reason) =>
-        _commands.Writer.TryWrite(new EngineCommand.Finish(requestId, reason));
+    public void Finish(Request request, FinishReason reason) =>
+        _commands.Writer.TryWrite(new EngineCommand.Finish(request, reason));
 
     public Task<bool> ResetPrefixCacheAsync()
     {
@@ -93,7 +95,8 @@ sealed class EngineCore : IDisposable
         {
             while (_commands.Reader.TryRead(out EngineCommand? command)) Apply(command);
             if (_scheduler.HasRequests) return !_commands.Reader.Completion.IsCompleted;
-            RecordIdle();
+            RecordStep(0, 0); // the gauges of an idle engine
+            _scheduler.CheckIntegrity();
             if (!_commands.Reader.WaitToReadAsync().AsTask().GetAwaiter().GetResult()) return false;
         }
     }
@@ -106,7 +109,7 @@ sealed class EngineCore : IDisposable
                 _scheduler.Add(add.Request);
                 break;
             case EngineCommand.Finish finish:
-                if (_scheduler.Finish(finish.RequestId, finish.Reason) is { } request) RecordFinished(request);
+                if (_scheduler.Finish(finish.Request.Id, finish.Reason)) RecordFinished(finish.Request);
                 break;
             case EngineCommand.ResetPrefixCache reset:
                 reset.Done.SetResult(_scheduler.ResetPrefixCache());
@@ -116,11 +119,74 @@ sealed class EngineCore : IDisposable
 
     void Step()
     {
-        SchedulerOutput step = _scheduler.Schedule();       // (2)
-        SamplerOutput sampled = _runner.Execute(step);      // (3)
-        StepTokens tokens = _pool.Rent();
-        _scheduler.Update(step, sampled, tokens);           // (4)
-        Record(step, tokens);
-        if (!_tokens.TryWrite(tokens)) _pool.Return(tokens); // (5)
+        SchedulerOutput step = _scheduler.Schedule();                      // (2)
+        SamplerOutput sampled = _runner.Execute(step);                     // (3)
+        _finished.Clear();
+        _scheduler.Update(step, sampled.TokenIds, _finished);              // (4)
+        StepTokens tokens = _pool.Rent();                                  // (5)
+        tokens.Fill(step, sampled);
+        Record(step);
+        if (!_tokens.TryWrite(tokens)) _pool.Return(tokens);
     }
+
+    void Record(SchedulerOutput step)
+    {
+        long now = _clock.GetTimestamp();
+        int numPrompt = 0;
+        int numGenerated = 0;
+        foreach (ref readonly ScheduledRequest scheduled in CollectionsMarshal.AsSpan(step.Scheduled))
+        {
+            Request request = scheduled.Request;
+            if (request.FirstScheduledTime == 0) request.FirstScheduledTime = now;
+            numPrompt += Math.Clamp(request.NumPromptTokens - scheduled.NumComputedTokens, 0, scheduled.NumTokens);
+            if (!scheduled.ProducesToken) continue;
+            numGenerated++;
+            if (request.LastTokenTime == 0) request.FirstTokenTime = now;
+            else _metrics.RecordInterTokenLatency(_clock.GetElapsedTime(request.LastTokenTime, now));
+            request.LastTokenTime = now;
+        }
+        RecordStep(numPrompt, numGenerated);
+        foreach (Request request in _finished) RecordFinished(request);
+    }
+
+    void RecordStep(int numPromptTokens, int numGenerationTokens)
+    {
+        PrefixCacheStats prefix = _scheduler.KvCache.TakeStats();
+        _metrics.RecordStep(new StepStats
+        {
+            NumRunning = _scheduler.NumRunning,
+            NumWaiting = _scheduler.NumWaiting,
+            KvCacheUsage = _scheduler.KvCache.Usage,
+            NumPromptTokens = numPromptTokens,
+            NumGenerationTokens = numGenerationTokens,
+            NumPreemptions = _scheduler.NumPreemptions,
+            PrefixCacheQueries = prefix.Queries,
+            PrefixCacheHits = prefix.Hits,
+        });
+    }
+
+    void RecordFinished(Request request) => _metrics.RecordFinished(new RequestStats
+    {
+        FinishReason = request.FinishReason!.Value,
+        NumPromptTokens = request.NumPromptTokens,
+        NumCachedTokens = Math.Max(request.NumCachedTokens, 0),
+        NumGenerationTokens = request.NumOutputTokens,
+        NumPreemptions = request.NumPreemptions,
+        MaxTokens = request.SamplingParams.MaxTokens,
+        N = request.SamplingParams.N,
+        ArrivalTime = request.ArrivalTimestamp,
+        FirstScheduledTime = request.FirstScheduledTime,
+        FirstTokenTime = request.FirstTokenTime,
+        FinishedTime = _clock.GetTimestamp(),
+    });
+}
+
+/// <summary>What the engine thread is asked to do.</summary>
+abstract record EngineCommand
+{
+    public sealed record Add(Request Request) : EngineCommand;
+
+    public sealed record Finish(Request Request, FinishReason Reason) : EngineCommand;
+
+    public sealed record ResetPrefixCache(TaskCompletionSource<bool> Done) : EngineCommand;
 }

@@ -22,8 +22,7 @@ public static class ModelRegistry
         string architecture = context.Config.Architecture;
         if (!Constructors.TryGetValue(architecture, out Func<ModelContext, LanguageModel>? construct))
         {
-            throw new Loading.ModelLoadException(
-                context.Config.Source, "architecture", "one of " + string.Join(", ", Architectures), architecture);
+            throw context.Weights.Defect("architecture", "one of " + string.Join(", ", Architectures), architecture);
         }
         return construct(context);
     }

@@ -1,4 +1,5 @@
 using Vllm.Engine.KvCache;
+using Vllm.Engine.Sampling;
 
 namespace Vllm.Engine.Requests;
 
@@ -49,6 +50,28 @@ sealed class Request
 
     /// <summary>Joins the hash of the first block: prompts of different salts share nothing.</summary>
     public string? CacheSalt { get; init; }
+
+    /// <summary>The token sequences of <see cref="SamplingParams.BadWords"/>.</summary>
+    public IReadOnlyList<int[]> BadWords { get; init; } = [];
+
+    /// <summary>Where its tokens go; null in a scheduler without readers.</summary>
+    public SequenceOutput? Output { get; init; }
+
+    /// <summary>The sampler's state, made with the first token.</summary>
+    public SamplerRow? SamplerRow { get; set; }
+
+    /// <summary>Log-probabilities of the prompt's tokens from the second on, as far as computed.</summary>
+    public List<TokenLogprobs> PromptLogprobs { get; } = [];
+
+    /// <summary>When it was submitted, first scheduled, got its first and its last token: timestamps of the engine's clock,
+    /// 0 = not yet.</summary>
+    public long ArrivalTimestamp { get; init; }
+
+    public long FirstScheduledTime { get; set; }
+
+    public long FirstTokenTime { get; set; }
+
+    public long LastTokenTime { get; set; }
 
     public RequestStatus Status { get; set; }
 

@@ -20,7 +20,7 @@ public sealed class GatedMlp
         ModelConfig config = context.Config;
         _device = context.Device;
         _buffers = buffers;
-        _activation = config.HiddenAct;
+        _activation = ActivationOf(context);
         int width = config.IntermediateSize;
         _gateUpProj = context.Weights.FusedLinear(
             [(prefix + "gate_proj", width), (prefix + "up_proj", width)], config.HiddenSize);
@@ -36,6 +36,14 @@ public sealed class GatedMlp
         _device.GatedActivation(gateUp, _activation, activated);
         _device.Linear(activated, _downProj, output);
     }
+
+    static Activation ActivationOf(ModelContext context) => context.Config.HiddenAct switch
+    {
+        "silu" or "swish" => Activation.Silu,
+        "gelu" => Activation.Gelu,
+        "gelu_new" or "gelu_pytorch_tanh" or "gelu_fast" => Activation.GeluTanh,
+        string other => throw context.Weights.Defect("hidden_act", "silu, gelu, gelu_new or gelu_pytorch_tanh", other),
+    };
 }
 
 /// <summary>Activations inside a gated MLP, one set for all layers.</summary>

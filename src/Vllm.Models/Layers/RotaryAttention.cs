@@ -30,10 +30,10 @@ public sealed class RotaryAttention
         _layer = layer;
         _cosSin = cosSin;
         _buffers = buffers;
-        _window = config.WindowOfLayer(layer);
+        _window = config.LayerTypes[layer] == LayerType.SlidingAttention ? config.SlidingWindow!.Value : 0;
         _scale = 1 / MathF.Sqrt(config.HeadDim);
         _qSize = config.NumAttentionHeads * config.HeadDim;
-        _kvSize = config.NumKeyValueHeads * config.HeadDim;
+        _kvSize = config.NumKvHeads * config.HeadDim;
         _qkvProj = context.Weights.FusedLinear(
             [(prefix + "q_proj", _qSize), (prefix + "k_proj", _kvSize), (prefix + "v_proj", _kvSize)], config.HiddenSize);
         _oProj = context.Weights.FusedLinear([(prefix + "o_proj", config.HiddenSize)], _qSize);
@@ -59,7 +59,7 @@ public sealed class AttentionBuffers(ModelContext context)
     /// <summary>[maxNumTokens, (numHeads + 2 * numKvHeads) * headDim]</summary>
     public Tensor Qkv { get; } = context.Device.Allocate(
         DType.F32, context.MaxNumTokens,
-        (context.Config.NumAttentionHeads + 2 * context.Config.NumKeyValueHeads) * context.Config.HeadDim);
+        (context.Config.NumAttentionHeads + 2 * context.Config.NumKvHeads) * context.Config.HeadDim);
 
     /// <summary>[maxNumTokens, numHeads * headDim]</summary>
     public Tensor Attended { get; } = context.Device.Allocate(

@@ -16,7 +16,7 @@ public static class RotaryEmbedding
     {
         ModelConfig config = context.Config;
         (float[] inverseFrequencies, float attentionFactor) =
-            Frequencies(config, config.RopeParameters, context.MaxModelLen);
+            Frequencies(config.Rope, config.MaxPositionEmbeddings, context.MaxModelLen);
         // GGUF files of llama-3.1 carry their scaling as divisors.
         if (context.Weights.TryVector("rope_freqs.weight", inverseFrequencies.Length) is { } divisors)
             for (int i = 0; i < divisors.Length; i++) inverseFrequencies[i] /= divisors[i];
@@ -38,21 +38,18 @@ public static class RotaryEmbedding
     }
 
     static (float[] InverseFrequencies, float AttentionFactor) Frequencies(
-        ModelConfig config, RopeParameters rope, int maxModelLen)
+        RopeParameters rope, int maxPositionEmbeddings, int maxModelLen) => rope.RopeType switch
     {
-        int dim = config.RotaryDim;
-        return rope.RopeType switch
-        {
-            "default" => (Plain(rope.RopeTheta, dim), 1),
-            "linear" => (Divide(Plain(rope.RopeTheta, dim), Required(config, rope.Factor, "factor")), 1),
-            "dynamic" => (Dynamic(config, rope, dim, maxModelLen), 1),
-            "yarn" => Yarn(config, rope, dim),
-            "longrope" => LongRope(config, rope, dim, maxModelLen),
-            "llama3" => (Llama3(config, rope, dim), 1),
-            _ => throw new Loading.ModelLoadException(config.Source, "rope_type",
-                "default, linear, dynamic, yarn, longrope or llama3", rope.RopeType),
-        };
-    }
+        RopeType.Default => (Plain(rope), 1),
+        RopeType.Linear => (Divide(Plain(rope), rope.Factor), 1),
+        RopeType.Dynamic => (Dynamic(rope, maxPositionEmbeddings, maxModelLen), 1),
+        RopeType.Yarn => (Yarn(rope), YarnAttentionFactor(rope)),
+        RopeType.LongRope => (LongRope(rope, maxModelLen), LongRopeAttentionFactor(rope, maxPositionEmbeddings)),
+        RopeType.Llama3 => (Llama3(rope), 1),
+        _ => throw new ArgumentOutOfRangeException(nameof(rope), rope.RopeType, null),
+    };
+
+    static float[] Plain(RopeParameters rope) => Plain(rope.RopeTheta, rope.RotaryDim);
 
     static float[] Plain(double theta, int dim)
     {
@@ -68,83 +65,73 @@ public static class RotaryEmbedding
         return frequencies;
     }
 
-    static float[] Dynamic(ModelConfig config, RopeParameters rope, int dim, int maxModelLen)
+    static float[] Dynamic(RopeParameters rope, double trained, int maxModelLen)
     {
-        double factor = Required(config, rope.Factor, "factor");
-        double trained = config.MaxPositionEmbeddings;
-        double length = Math.Max(maxModelLen, trained);
-        double theta = rope.RopeTheta * Math.Pow(factor * length / trained - (factor - 1), (double)dim / (dim - 2));
-        return Plain(theta, dim);
+        double dim = rope.RotaryDim;
+        double stretch = rope.Factor * Math.Max(maxModelLen, trained) / trained - (rope.Factor - 1);
+        return Plain(rope.RopeTheta * Math.Pow(stretch, dim / (dim - 2)), rope.RotaryDim);
     }
 
     /// <summary>Low frequencies are interpolated, high ones kept, with a ramp between (arXiv 2309.00071).</summary>
-    static (float[], float) Yarn(ModelConfig config, RopeParameters rope, int dim)
+    static float[] Yarn(RopeParameters rope)
     {
-        double factor = Required(config, rope.Factor, "factor");
-        double trained = rope.OriginalMaxPositionEmbeddings ?? config.MaxPositionEmbeddings;
-        double low = CorrectionDim(rope.BetaFast ?? 32, dim, rope.RopeTheta, trained);
-        double high = CorrectionDim(rope.BetaSlow ?? 1, dim, rope.RopeTheta, trained);
+        double low = CorrectionDim(rope, rope.BetaFast);
+        double high = CorrectionDim(rope, rope.BetaSlow);
         if (rope.Truncate) (low, high) = (Math.Floor(low), Math.Ceiling(high));
-        (low, high) = (Math.Max(low, 0), Math.Min(high, dim - 1));
-        if (low == high) high += 0.001; // a ramp of no width divides by zero
+        (low, high) = (Math.Max(low, 0), Math.Min(high, rope.RotaryDim - 1));
+        if (low == high) high += 0.001; // a ramp of no width would divide by zero
 
-        float[] frequencies = Plain(rope.RopeTheta, dim);
+        float[] frequencies = Plain(rope);
         for (int i = 0; i < frequencies.Length; i++)
         {
             double interpolated = Math.Clamp((i - low) / (high - low), 0, 1);
-            frequencies[i] = (float)(frequencies[i] / factor * interpolated + frequencies[i] * (1 - interpolated));
-        }
-        return (frequencies, (float)(rope.AttentionFactor ?? YarnAttentionFactor(rope, factor)));
-    }
-
-    static double CorrectionDim(double numRotations, int dim, double theta, double trained) =>
-        dim * Math.Log(trained / (numRotations * 2 * Math.PI)) / (2 * Math.Log(theta));
-
-    static double YarnAttentionFactor(RopeParameters rope, double factor)
-    {
-        return rope is { Mscale: { } mscale and not 0, MscaleAllDim: { } allDim and not 0 }
-            ? Mscale(factor, mscale) / Mscale(factor, allDim)
-            : Mscale(factor, 1);
-
-        static double Mscale(double scale, double weight) => scale <= 1 ? 1 : 0.1 * weight * Math.Log(scale) + 1;
-    }
-
-    static (float[], float) LongRope(ModelConfig config, RopeParameters rope, int dim, int maxModelLen)
-    {
-        double trained = rope.OriginalMaxPositionEmbeddings ?? config.MaxPositionEmbeddings;
-        bool isLong = maxModelLen > trained;
-        IReadOnlyList<float>? divisors = isLong ? rope.LongFactor : rope.ShortFactor;
-        float[] frequencies = Plain(rope.RopeTheta, dim);
-        if (divisors?.Count != frequencies.Length)
-        {
-            throw new Loading.ModelLoadException(config.Source, isLong ? "long_factor" : "short_factor",
-                $"{frequencies.Length} numbers", $"{divisors?.Count ?? 0}");
-        }
-        for (int i = 0; i < frequencies.Length; i++)
-            frequencies[i] = 1 / (divisors[i] * (float)Math.Pow(rope.RopeTheta, (float)(2 * i) / dim));
-
-        double factor = rope.Factor ?? config.MaxPositionEmbeddings / trained;
-        double attention = rope.AttentionFactor
-            ?? (factor <= 1 ? 1 : Math.Sqrt(1 + Math.Log(factor) / Math.Log(trained)));
-        return (frequencies, (float)attention);
-    }
-
-    static float[] Llama3(ModelConfig config, RopeParameters rope, int dim)
-    {
-        double factor = Required(config, rope.Factor, "factor");
-        double low = Required(config, rope.LowFreqFactor, "low_freq_factor");
-        double high = Required(config, rope.HighFreqFactor, "high_freq_factor");
-        double trained = Required(config, rope.OriginalMaxPositionEmbeddings, "original_max_position_embeddings");
-        float[] frequencies = Plain(rope.RopeTheta, dim);
-        for (int i = 0; i < frequencies.Length; i++)
-        {
-            double wavelength = 2 * Math.PI / frequencies[i];
-            double smooth = Math.Clamp((trained / wavelength - low) / (high - low), 0, 1); // 0: long waves, 1: short
-            frequencies[i] = (float)((1 - smooth) * frequencies[i] / factor + smooth * frequencies[i]);
+            frequencies[i] = (float)(frequencies[i] / rope.Factor * interpolated + frequencies[i] * (1 - interpolated));
         }
         return frequencies;
     }
 
-    static double Required(ModelConfig config, double? value, string key) =>
-        value ?? throw new Loading.ModelLoadException(config.Source, "rope_parameters." + key, "a number", "nothing");
+    static double CorrectionDim(RopeParameters rope, double numRotations) =>
+        rope.RotaryDim * Math.Log(rope.OriginalMaxPositionEmbeddings / (numRotations * 2 * Math.PI))
+        / (2 * Math.Log(rope.RopeTheta));
+
+    static float YarnAttentionFactor(RopeParameters rope)
+    {
+        if (rope.AttentionFactor is { } given) return (float)given;
+        return (float)(rope is { Mscale: { } mscale and not 0, MscaleAllDim: { } allDim and not 0 }
+            ? Mscale(rope.Factor, mscale) / Mscale(rope.Factor, allDim)
+            : Mscale(rope.Factor, 1));
+
+        static double Mscale(double scale, double weight) => scale <= 1 ? 1 : 0.1 * weight * Math.Log(scale) + 1;
+    }
+
+    static float[] LongRope(RopeParameters rope, int maxModelLen)
+    {
+        IReadOnlyList<double> divisors =
+            (maxModelLen > rope.OriginalMaxPositionEmbeddings ? rope.LongFactor : rope.ShortFactor)!;
+        float[] frequencies = Plain(rope);
+        for (int i = 0; i < frequencies.Length; i++) frequencies[i] = (float)(frequencies[i] / divisors[i]);
+        return frequencies;
+    }
+
+    static float LongRopeAttentionFactor(RopeParameters rope, double maxPositionEmbeddings)
+    {
+        if (rope.AttentionFactor is { } given) return (float)given;
+        double factor = rope.Factor != 1 ? rope.Factor : maxPositionEmbeddings / rope.OriginalMaxPositionEmbeddings;
+        return factor <= 1 ? 1 : (float)Math.Sqrt(1 + Math.Log(factor) / Math.Log(rope.OriginalMaxPositionEmbeddings));
+    }
+
+    static float[] Llama3(RopeParameters rope)
+    {
+        double trained = rope.OriginalMaxPositionEmbeddings;
+        float[] frequencies = Plain(rope);
+        for (int i = 0; i < frequencies.Length; i++)
+        {
+            double wavelength = 2 * Math.PI / frequencies[i];
+            // 0: long waves, scaled; 1: short waves, kept
+            double smooth = Math.Clamp(
+                (trained / wavelength - rope.LowFreqFactor) / (rope.HighFreqFactor - rope.LowFreqFactor), 0, 1);
+            frequencies[i] = (float)((1 - smooth) * frequencies[i] / rope.Factor + smooth * frequencies[i]);
+        }
+        return frequencies;
+    }
 }

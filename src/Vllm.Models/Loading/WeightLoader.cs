@@ -16,6 +16,10 @@ public sealed class WeightLoader(Checkpoint checkpoint, Device device, DType dty
     public string Format => string.Join(", ", _weights.GroupBy(weight => weight.Format)
         .OrderByDescending(group => group.Sum(weight => weight.SizeBytes)).Select(group => group.Key));
 
+    /// <summary>An exception that names the checkpoint.</summary>
+    public ModelLoadException Defect(string subject, string expected, string found) =>
+        new(checkpoint.Path, subject, expected, found);
+
     /// <summary>One matrix [numOutputs, numInputs].</summary>
     public Weight Linear(string name, int numOutputs, int numInputs) =>
         Pack([Matrix(name, numOutputs, numInputs)], []);
@@ -37,7 +41,7 @@ public sealed class WeightLoader(Checkpoint checkpoint, Device device, DType dty
     public Tensor Vector(string name, int length)
     {
         float[] values = TryVector(name, length)
-            ?? throw new ModelLoadException(checkpoint.Path, name, $"a tensor [{length}]", "nothing");
+            ?? throw Defect(name, $"a tensor [{length}]", "nothing");
         Tensor tensor = device.Allocate(DType.F32, 1, length);
         values.CopyTo(tensor.Row<float>(0));
         return tensor;
@@ -79,7 +83,7 @@ public sealed class WeightLoader(Checkpoint checkpoint, Device device, DType dty
     CheckpointTensor Matrix(string name, int numRows, int numColumns)
     {
         if (!checkpoint.TryGet(name, out CheckpointTensor? tensor))
-            throw new ModelLoadException(checkpoint.Path, name, $"a tensor [{numRows}, {numColumns}]", "nothing");
+            throw Defect(name, $"a tensor [{numRows}, {numColumns}]", "nothing");
         if (tensor.NumRows != numRows || tensor.NumColumns != numColumns)
             throw WrongShape(name, $"[{numRows}, {numColumns}]", tensor);
         return tensor;
