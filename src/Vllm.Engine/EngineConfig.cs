@@ -25,6 +25,9 @@ public sealed record EngineConfig
 
     public required long WeightBytes { get; init; }
 
+    /// <summary>How the weights are stored: "int4 g32 + min".</summary>
+    public required string WeightFormat { get; init; }
+
     public required int VocabSize { get; init; }
 
     /// <summary>Ids that end an answer: the model's end-of-sequence token first.</summary>

@@ -32,6 +32,8 @@ public abstract class LanguageModel(ModelConfig config, Device device) : IDispos
 }
 
 /// <summary>What a model needs to be built.</summary>
+/// <param name="Config">The checkpoint's configuration.</param>
+/// <param name="Device">Where it is to run.</param>
 /// <param name="Weights">The checkpoint's tensors.</param>
 /// <param name="MaxModelLen">Longest sequence: sizes the rotary table.</param>
 /// <param name="MaxNumTokens">Most tokens of a step: sizes the activations.</param>

@@ -5,7 +5,7 @@ namespace Vllm.Models.Loading;
 
 /// <summary>Takes tensors by name from a checkpoint, checks their shapes and packs them for the device. Owns what it
 /// packs.</summary>
-public sealed class WeightLoader(Checkpoint checkpoint, Device device, DType dtype, Action<string>? onLoad = null) : IDisposable
+public sealed class WeightLoader(Checkpoint checkpoint, Device device, DType dtype, Action<int>? onPacked = null) : IDisposable
 {
     readonly List<Weight> _weights = [];
 
@@ -40,23 +40,14 @@ public sealed class WeightLoader(Checkpoint checkpoint, Device device, DType dty
     /// <summary>A vector as a row on the device, [1, length].</summary>
     public Tensor Vector(string name, int length)
     {
-        float[] values = TryVector(name, length)
-            ?? throw Defect(name, $"a tensor [{length}]", "nothing");
         Tensor tensor = device.Allocate(DType.F32, 1, length);
-        values.CopyTo(tensor.Row<float>(0));
+        checkpoint.Get(name, length).ToArray().CopyTo(tensor.Row<float>(0));
         return tensor;
     }
 
     /// <summary>A vector's values, or null when the checkpoint has none of that name.</summary>
-    public float[]? TryVector(string name, int length)
-    {
-        if (!checkpoint.TryGet(name, out CheckpointTensor? tensor)) return null;
-        if (tensor.NumRows != 1 || tensor.NumColumns != length)
-            throw WrongShape(name, $"[{length}]", tensor);
-        var values = new float[length];
-        tensor.DequantizeRow(0, values);
-        return values;
-    }
+    public float[]? TryVector(string name, int length) =>
+        checkpoint.TryGet(name, out _) ? checkpoint.Get(name, length).ToArray() : null;
 
     public void Dispose()
     {
@@ -80,23 +71,29 @@ public sealed class WeightLoader(Checkpoint checkpoint, Device device, DType dty
         return any ? bias : [];
     }
 
-    CheckpointTensor Matrix(string name, int numRows, int numColumns)
-    {
-        if (!checkpoint.TryGet(name, out CheckpointTensor? tensor))
-            throw Defect(name, $"a tensor [{numRows}, {numColumns}]", "nothing");
-        if (tensor.NumRows != numRows || tensor.NumColumns != numColumns)
-            throw WrongShape(name, $"[{numRows}, {numColumns}]", tensor);
-        return tensor;
-    }
-
-    ModelLoadException WrongShape(string name, string expected, CheckpointTensor tensor) =>
-        new(checkpoint.Path, name, "shape " + expected, $"[{tensor.NumRows}, {tensor.NumColumns}]");
+    StoredTensor Matrix(string name, int numRows, int numColumns) => new(checkpoint.Get(name, numRows, numColumns));
 
     Weight Pack(IReadOnlyList<StoredMatrix> parts, ReadOnlySpan<float> bias)
     {
-        onLoad?.Invoke(parts[0].Name);
         Weight weight = device.CreateWeight(parts, bias, dtype);
         _weights.Add(weight);
+        onPacked?.Invoke(parts.Count);
         return weight;
+    }
+
+    /// <summary>A checkpoint's tensor as devices read it.</summary>
+    sealed class StoredTensor(CheckpointTensor tensor) : StoredMatrix
+    {
+        public override string Name => tensor.Name;
+
+        public override GgmlType Type => tensor.Type;
+
+        public override int NumRows { get; } = tensor.NumRows;
+
+        public override int NumColumns { get; } = tensor.RowLength;
+
+        public override ReadOnlySpan<byte> RowBytes(int row) => tensor.Row(row);
+
+        public override void DequantizeRow(int row, Span<float> destination) => tensor.DequantizeRows(row, 1, destination);
     }
 }
