@@ -25,10 +25,18 @@ public sealed record EngineConfig
 
     public required long WeightBytes { get; init; }
 
+    /// <summary>How the weights are stored: "int4 g32 + min".</summary>
+    public required string WeightFormat { get; init; }
+
     public required int VocabSize { get; init; }
 
     /// <summary>Ids that end an answer: the model's end-of-sequence token first.</summary>
     public required IReadOnlyList<int> EosTokenIds { get; init; }
+
+    /// <summary>Texts that chat templates put at the start and after an answer; null when the tokenizer names none.</summary>
+    public string? BosToken { get; init; }
+
+    public string? EosToken { get; init; }
 
     /// <summary>Sampling defaults of the model's generation_config.json; unset fields keep vLLM's defaults.</summary>
     public required SamplingDefaults SamplingDefaults { get; init; }
@@ -49,4 +57,18 @@ public sealed record SamplingDefaults
     public float? MinP { get; init; }
     public float? RepetitionPenalty { get; init; }
     public int? MaxNewTokens { get; init; }
+
+    public SamplingParams ToSamplingParams()
+    {
+        var defaults = new SamplingParams();
+        return defaults with
+        {
+            Temperature = Temperature ?? defaults.Temperature,
+            TopP = TopP ?? defaults.TopP,
+            TopK = TopK ?? defaults.TopK,
+            MinP = MinP ?? defaults.MinP,
+            RepetitionPenalty = RepetitionPenalty ?? defaults.RepetitionPenalty,
+            MaxTokens = MaxNewTokens ?? defaults.MaxTokens,
+        };
+    }
 }

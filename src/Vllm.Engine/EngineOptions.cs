@@ -31,12 +31,11 @@ public sealed record EngineOptions
     /// <summary>Tokens per KV block; null = 64 on the CPU, whose attention works in tiles of 64.</summary>
     public int? BlockSize { get; init; }
 
-    /// <summary>Share of the memory that is free at start to use for weights and KV cache; on the CPU see
-    /// <see cref="KvCacheMemoryBytes"/>.</summary>
+    /// <summary>Share of the machine's memory that weights and KV cache may take together.</summary>
     public double GpuMemoryUtilization { get; init; } = 0.92;
 
-    /// <summary>Bytes of KV cache; null = on the CPU 4 GiB or what <see cref="MaxNumSeqs"/> requests of
-    /// <see cref="MaxModelLen"/> need, whichever is less, but at most half of the free memory.</summary>
+    /// <summary>Bytes of KV cache; null = on the CPU 4 GiB, or what <see cref="MaxNumSeqs"/> requests of
+    /// <see cref="MaxModelLen"/> need if that is less, within <see cref="GpuMemoryUtilization"/>.</summary>
     public long? KvCacheMemoryBytes { get; init; }
 
     /// <summary>Number of KV blocks, whatever memory says; for tests.</summary>
@@ -68,4 +67,29 @@ public sealed record EngineOptions
 
     /// <summary>Where defaults of sampling parameters come from: auto (the model's generation_config.json) or vllm.</summary>
     public string GenerationConfig { get; init; } = "auto";
+
+    /// <summary>All that is wrong with the values by themselves; empty when nothing is.</summary>
+    public IReadOnlyList<string> Validate()
+    {
+        var problems = new List<string>();
+        Check(Device is "auto" or "cpu", $"device must be auto or cpu, got '{Device}'.");
+        Check(MaxModelLen is null or > 0, $"max_model_len must be positive, got {MaxModelLen}.");
+        Check(MaxNumSeqs > 0, $"max_num_seqs must be positive, got {MaxNumSeqs}.");
+        Check(MaxNumBatchedTokens >= MaxNumSeqs,
+            $"max_num_batched_tokens ({MaxNumBatchedTokens}) must be at least max_num_seqs ({MaxNumSeqs}).");
+        Check(EnableChunkedPrefill || MaxModelLen is null || MaxNumBatchedTokens >= MaxModelLen,
+            $"without chunked prefill max_num_batched_tokens ({MaxNumBatchedTokens}) must be at least max_model_len ({MaxModelLen}).");
+        Check(BlockSize is null or > 0 and <= 1024, $"block_size must be 1 to 1024, got {BlockSize}.");
+        Check(GpuMemoryUtilization is > 0 and <= 1, $"gpu_memory_utilization must be above 0 and at most 1, got {GpuMemoryUtilization}.");
+        Check(KvCacheMemoryBytes is null or > 0, $"kv_cache_memory_bytes must be positive, got {KvCacheMemoryBytes}.");
+        Check(NumGpuBlocksOverride is null or > 1, $"num_gpu_blocks_override must be at least 2, got {NumGpuBlocksOverride}.");
+        Check(NumThreads >= 0, $"num_threads must not be negative, got {NumThreads}.");
+        Check(GenerationConfig is "auto" or "vllm", $"generation_config must be auto or vllm, got '{GenerationConfig}'.");
+        return problems;
+
+        void Check(bool isRight, string problem)
+        {
+            if (!isRight) problems.Add(problem);
+        }
+    }
 }

@@ -85,6 +85,9 @@ public sealed record SamplingParams
     /// <summary>What each output of a stream holds.</summary>
     public OutputKind OutputKind { get; init; }
 
+    /// <summary>Ends the answer when its end repeats a pattern; null = off.</summary>
+    public RepetitionDetection? RepetitionDetection { get; init; }
+
     /// <summary>Chooses the most likely token.</summary>
     public bool IsGreedy => Temperature < 1e-5f;
 
@@ -99,3 +102,10 @@ public sealed record SamplingParams
             : this with { TopK = Math.Max(TopK, 0), Temperature = temperature, Seed = seed };
     }
 }
+
+/// <summary>Which repetitions end an answer: a pattern of <c>MinPatternSize</c>…<c>MaxPatternSize</c> tokens that stands at
+/// least <c>MinCount</c> times in a row at the end of the output.</summary>
+/// <param name="MaxPatternSize">Longest pattern in tokens; 0 = off.</param>
+/// <param name="MinPatternSize">Shortest pattern in tokens; 0 counts as 1.</param>
+/// <param name="MinCount">Occurrences, at least 2.</param>
+public sealed record RepetitionDetection(int MaxPatternSize, int MinPatternSize, int MinCount);
