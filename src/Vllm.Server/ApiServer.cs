@@ -104,7 +104,8 @@ public sealed class ApiServer : IAsyncDisposable
     static void MapRoutes(Routes routes, ServerOptions options, AsyncLLM engine, HttpMetrics httpMetrics)
     {
         var models = new ServedModels(engine.Config);
-        var generator = new Generator(engine, options, models);
+        var rejections = new AdmissionRejections(options, engine.Metrics);
+        var generator = new Generator(engine, options, models, rejections);
         var chatPrompts = new ChatPrompts(engine, options, models);
         var load = new ServerLoad(options);
         var tokenize = new TokenizeEndpoints(generator, chatPrompts);
@@ -118,7 +119,9 @@ public sealed class ApiServer : IAsyncDisposable
         routes.Map("GET,POST", "/ping", HealthEndpoints.Health(engine));
         routes.Map("GET", "/version", HealthEndpoints.Version);
         routes.Map("GET", "/load", load.Get);
-        routes.Map("GET", "/metrics", new MetricsEndpoint(engine, httpMetrics, models).Get);
+        var metrics = new MetricsEndpoint(engine, httpMetrics, models, rejections);
+        routes.Map("GET,HEAD,POST", "/metrics", metrics.Get);
+        routes.Map("GET,HEAD,POST", "/metrics/", metrics.Get);
 
         RequestDelegate Tracked(RequestDelegate endpoint) => context => load.Track(context, endpoint);
     }

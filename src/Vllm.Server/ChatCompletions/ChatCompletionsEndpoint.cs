@@ -13,6 +13,7 @@ sealed class ChatCompletionsEndpoint(Generator generator, ChatPrompts chatPrompt
         // 1. Errors throw a RequestException, which the endpoint boundary answers.
         ChatCompletionRequest request = ChatCompletionRequest.Parse(await JsonBody.Read(context.Request), generator.Options);
         GenerationFields fields = request.Generation;
+        generator.Admit();
         string model = generator.Models.Resolve(fields.Model);
         string id = Generator.RequestId(context, "chatcmpl-", fields.RequestId);
 

@@ -12,6 +12,7 @@ sealed class CompletionsEndpoint(Generator generator)
         // 1.
         CompletionRequest request = CompletionRequest.Parse(await JsonBody.Read(context.Request));
         GenerationFields fields = request.Generation;
+        generator.Admit();
         string model = generator.Models.Resolve(fields.Model);
         string id = Generator.RequestId(context, "cmpl-", fields.RequestId);
 

@@ -7,6 +7,9 @@ namespace Vllm.Server.Http;
 /// case-sensitive, which ASP.NET's are not. Runs after routing.</summary>
 sealed class RouteForms
 {
+    /// <summary>Key of the mark on requests whose route and method exist.</summary>
+    public static readonly object IsKnownRoute = new();
+
     readonly HashSet<string> _paths = new(StringComparer.Ordinal);
 
     public void Add(string path) => _paths.Add(path);
@@ -18,7 +21,9 @@ sealed class RouteForms
         {
             await next(context);
             // Routing's own endpoint for wrong methods has set the status and the allow header.
-            if (context.Response.StatusCode == StatusCodes.Status405MethodNotAllowed && !context.Response.HasStarted)
+            if (context.Response.StatusCode != StatusCodes.Status405MethodNotAllowed)
+                context.Items[IsKnownRoute] = true;
+            else if (!context.Response.HasStarted)
                 await JsonText.RespondDetail(context, StatusCodes.Status405MethodNotAllowed, "Method Not Allowed");
             return;
         }

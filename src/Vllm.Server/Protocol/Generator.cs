@@ -2,13 +2,14 @@ using System.Globalization;
 using System.Runtime.CompilerServices;
 using Microsoft.AspNetCore.Http;
 using Vllm.Engine.Requests;
+using Vllm.Server.Metrics;
 using Vllm.Server.Models;
 using Vllm.Text.Tokenization;
 
 namespace Vllm.Server.Protocol;
 
 /// <summary>What the chat and completion endpoints do alike between reading a request and writing its answer.</summary>
-sealed class Generator(AsyncLLM engine, ServerOptions options, ServedModels models)
+sealed class Generator(AsyncLLM engine, ServerOptions options, ServedModels models, AdmissionRejections rejections)
 {
     public AsyncLLM Engine => engine;
 
@@ -24,6 +25,9 @@ sealed class Generator(AsyncLLM engine, ServerOptions options, ServedModels mode
 
     /// <summary>Names version and set-up, so that clients see when answers may differ.</summary>
     public string SystemFingerprint { get; } = Fingerprint.Of(engine.Config);
+
+    /// <summary>Refuses new work while the queue is full.</summary>
+    public void Admit() => rejections.ThrowIfQueueIsFull();
 
     /// <summary>The id of an answer: the client's own behind the prefix, or a random one.</summary>
     public static string RequestId(HttpContext context, string prefix, string? bodyId)
@@ -57,9 +61,11 @@ sealed class Generator(AsyncLLM engine, ServerOptions options, ServedModels mode
             if (id >= config.VocabSize) throw new RequestException(ApiError.BadRequest($"Token id {id} is out of vocabulary"));
         SamplingChecks.CheckAgainstModel(samplingParams, config, word => engine.Tokenizer.Encode(word, false).Length);
 
+        // Ids that clients choose may repeat; the engine's may not.
+        string engineId = $"{requestId}-{Guid.NewGuid():N}";
         var generateOptions = new GenerateOptions { Priority = priority, CacheSalt = fields.CacheSalt };
         IAsyncEnumerable<RequestOutput> outputs =
-            engine.Generate(requestId, promptTokenIds, samplingParams, generateOptions, cancellationToken);
+            engine.Generate(engineId, promptTokenIds, samplingParams, generateOptions, cancellationToken);
         await foreach (RequestOutput output in outputs)
         {
             if (output.Outputs.Any(o => o.FinishReason == FinishReason.Error))
