@@ -21,7 +21,7 @@ public sealed class CpuDevice : Device
     /// <param name="numThreads">Threads, the caller's included; 0 = one per physical core.</param>
     public CpuDevice(int numThreads = 0)
     {
-        _team = new WorkerTeam(numThreads > 0 ? numThreads : Environment.ProcessorCount);
+        _team = new WorkerTeam(numThreads > 0 ? numThreads : Topology.NumPhysicalCores);
         _matMul = new MatMulKernel(_team);
         _attention = new AttentionKernel(_team);
     }
@@ -77,6 +77,7 @@ public sealed class CpuDevice : Device
     public override void Dispose()
     {
         _attention.Dispose();
+        _matMul.Dispose();
         _team.Dispose();
         foreach (NativeBuffer buffer in _buffers) buffer.Dispose();
     }

@@ -16,8 +16,4 @@ static unsafe class RowWork
         if (numRows < 2 || (long)numRows * elementsPerRow < MinSharedElements) body(state, 0, 1);
         else team.Run(body, state);
     }
-
-    /// <summary>The contiguous rows of a worker.</summary>
-    public static (int First, int End) Share(int numRows, int worker, int numWorkers) =>
-        ((int)((long)numRows * worker / numWorkers), (int)((long)numRows * (worker + 1) / numWorkers));
 }

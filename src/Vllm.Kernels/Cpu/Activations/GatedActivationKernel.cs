@@ -41,7 +41,7 @@ static unsafe class GatedActivationKernel
     static void Rows<TVector>(void* state, int worker, int numWorkers) where TVector : unmanaged, IFloatVector<TVector>
     {
         var job = (Job*)state;
-        (int first, int end) = RowWork.Share(job->Output.NumRows, worker, numWorkers);
+        (int first, int end) = WorkerTeam.Share(job->Output.NumRows, worker, numWorkers);
         for (int row = first; row < end; row++)
         {
             float* gate = job->GateUp.Float(row), output = job->Output.Float(row);

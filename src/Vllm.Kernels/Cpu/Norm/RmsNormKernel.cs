@@ -61,7 +61,7 @@ static unsafe class RmsNormKernel
     {
         var job = (Job*)state;
         int width = job->X.NumColumns;
-        (int first, int end) = RowWork.Share(job->X.NumRows, worker, numWorkers);
+        (int first, int end) = WorkerTeam.Share(job->X.NumRows, worker, numWorkers);
         for (int row = first; row < end; row++)
         {
             float* x = job->X.Float(row);

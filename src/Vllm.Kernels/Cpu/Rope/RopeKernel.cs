@@ -102,7 +102,7 @@ static unsafe class RopeKernel
         where TVector : unmanaged, IFloatVector<TVector> where TElement : IKvElement
     {
         var job = (Job*)state;
-        (int first, int end) = RowWork.Share(job->NumTokens, worker, numWorkers);
+        (int first, int end) = WorkerTeam.Share(job->NumTokens, worker, numWorkers);
         for (int token = first; token < end; token++)
         {
             float* cos = job->CosSin.Float(job->Positions[token]);

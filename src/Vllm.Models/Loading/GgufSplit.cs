@@ -1,0 +1,49 @@
+using System.Globalization;
+
+namespace Vllm.Models.Loading;
+
+/// <summary>Models split into <c>name-00001-of-0000N.gguf</c> …; the keys <c>split.*</c> say how many parts there are.</summary>
+static class GgufSplit
+{
+    const int DigitsLength = 5;
+    const string CountKey = "split.count";
+    const string NumberKey = "split.no";
+
+    /// <summary>Paths of the parts behind the first; none when the model is not split.</summary>
+    public static IEnumerable<string> OtherParts(string path, IReadOnlyDictionary<string, object> metadata)
+    {
+        long count = Number(path, metadata, CountKey) ?? 1;
+        if (count <= 1) return [];
+        string suffix = $"-{Digits(1)}-of-{Digits(count)}.gguf";
+        if (count > 99_999 || !path.EndsWith(suffix, StringComparison.Ordinal))
+            throw new ModelLoadException(path, CountKey, $"a file name ending in {suffix} for {count} parts", Path.GetFileName(path));
+        string prefix = path[..^suffix.Length];
+        return from number in Enumerable.Range(2, (int)count - 1)
+               select $"{prefix}-{Digits(number)}-of-{Digits(count)}.gguf";
+    }
+
+    /// <summary>A part must say the number that its name says, and the count of the first.</summary>
+    public static void CheckPart(string firstPath, string path,
+        IReadOnlyDictionary<string, object> first, IReadOnlyDictionary<string, object> part)
+    {
+        long? count = Number(firstPath, first, CountKey);
+        if (Number(path, part, CountKey) is long found && found != count)
+            throw new ModelLoadException(path, CountKey, $"{count}, as the first part says", $"{found}");
+        if (Number(path, part, NumberKey) is not long number || !path.Contains($"-{Digits(number + 1)}-of-", StringComparison.Ordinal))
+            throw new ModelLoadException(path, NumberKey, "the number in the file name less one", $"{part.GetValueOrDefault(NumberKey) ?? "nothing"}");
+    }
+
+    static long? Number(string path, IReadOnlyDictionary<string, object> metadata, string key)
+    {
+        if (!metadata.TryGetValue(key, out object? value)) return null;
+        return value switch
+        {
+            ushort number => number,
+            uint number => number,
+            int number => number,
+            _ => throw new ModelLoadException(path, key, "a whole number", $"{value} ({value.GetType().Name})"),
+        };
+    }
+
+    static string Digits(long number) => number.ToString($"D{DigitsLength}", CultureInfo.InvariantCulture);
+}
