@@ -96,6 +96,16 @@ sealed class KvCacheManager
         return true;
     }
 
+    /// <summary>Makes sure that nobody hits the blocks of a request that were to be filled after its first
+    /// <paramref name="numComputedTokens"/> tokens by a step which is not going to do it. (vLLM leaves them in its cache.)
+    /// They keep their place in it: what is evicted when stays as in vLLM.</summary>
+    public void InvalidateFrom(Request request, int numComputedTokens)
+    {
+        BlockTable table = request.BlockTable;
+        for (int i = numComputedTokens / _blockSize; i < table.NumCachedBlocks; i++)
+            _prefixCache!.Invalidate(_pool[table.Ids.Span[i]]);
+    }
+
     /// <summary>Takes back all blocks of a request.</summary>
     public void Free(Request request)
     {

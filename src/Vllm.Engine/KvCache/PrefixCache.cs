@@ -9,15 +9,27 @@ namespace Vllm.Engine.KvCache;
 /// </summary>
 sealed class PrefixCache(int numBlocks, int blockSize)
 {
+    const int NoToken = -1;
+
     readonly Dictionary<BlockHash, KvCacheBlock> _oldest = new(numBlocks);
-    readonly int[] _tokenIds = new int[(long)numBlocks * blockSize]; // [numBlocks, blockSize]
+    readonly int[] _tokenIds = new int[numBlocks * blockSize]; // [numBlocks, blockSize]
 
     /// <summary>Different hashes in the cache.</summary>
     public int NumHashes => _oldest.Count;
 
     /// <summary>The oldest block with this hash and these tokens; null when there is none.</summary>
-    public KvCacheBlock? Find(BlockHash hash, ReadOnlySpan<int> tokenIds) =>
-        _oldest.TryGetValue(hash, out KvCacheBlock? block) && TokenIdsOf(block).SequenceEqual(tokenIds) ? block : null;
+    public KvCacheBlock? Find(BlockHash hash, ReadOnlySpan<int> tokenIds)
+    {
+        if (!_oldest.TryGetValue(hash, out KvCacheBlock? oldest)) return null;
+        KvCacheBlock block = oldest;
+        do
+        {
+            if (TokenIdsOf(block).SequenceEqual(tokenIds)) return block;
+            block = block.NextEqual!;
+        }
+        while (block != oldest);
+        return null;
+    }
 
     public void Add(KvCacheBlock block, BlockHash hash, ReadOnlySpan<int> tokenIds)
     {
@@ -48,6 +60,9 @@ sealed class PrefixCache(int numBlocks, int blockSize)
         block.PrevEqual = block.NextEqual = null;
         block.IsCached = false;
     }
+
+    /// <summary>Leaves a block where it is, but no lookup finds it any more.</summary>
+    public void Invalidate(KvCacheBlock block) => TokenIdsOf(block).Fill(NoToken);
 
     /// <summary>The block is in the ring of its hash, and the ring is closed.</summary>
     public bool Contains(KvCacheBlock block)

@@ -189,6 +189,7 @@ sealed class Scheduler
     {
         int index = _output.Scheduled.FindIndex(scheduled => scheduled.Request == victim);
         int numTokens = _output.Scheduled[index].NumTokens;
+        _kvCache.InvalidateFrom(victim, _output.Scheduled[index].NumComputedTokens);
         _output.Scheduled.RemoveAt(index);
         _output.TotalNumScheduledTokens -= numTokens;
         _tokenBudget += numTokens;

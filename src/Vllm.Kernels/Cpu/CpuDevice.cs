@@ -76,6 +76,7 @@ public sealed class CpuDevice : Device
 
     public override void Dispose()
     {
+        _attention.Dispose();
         _matMul.Dispose();
         _team.Dispose();
         foreach (NativeBuffer buffer in _buffers) buffer.Dispose();

@@ -1,5 +1,6 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Text.Json;
+using System.Text.Unicode;
 
 namespace Vllm.Models.Loading;
 
@@ -26,16 +27,28 @@ readonly struct ConfigObject
 
     public static ConfigObject Parse(string file, byte[] utf8)
     {
+        PythonJson.ReplaceInfinity(utf8);
+        ReadOnlyMemory<byte> json = utf8.AsSpan().StartsWith("\uFEFF"u8) ? utf8.AsMemory(3) : utf8;
         try
         {
-            PythonJson.ReplaceInfinity(utf8);
-            ReadOnlyMemory<byte> json = utf8.AsSpan().StartsWith("\uFEFF"u8) ? utf8.AsMemory(3) : utf8;
-            return new(file, "", JsonDocument.Parse(json).RootElement);
+            JsonDocument document = JsonDocument.Parse(json);
+            CheckStrings(json.Span);
+            return new(file, "", document.RootElement);
         }
-        catch (JsonException cause)
+        catch (Exception cause) when (cause is JsonException or InvalidOperationException)
         {
             throw new ModelLoadException(file, "JSON", "a valid document", cause.Message, cause);
         }
+    }
+
+    /// <summary>The parser leaves bad UTF-8 and lone surrogates to whoever reads a string: look for them once.</summary>
+    static void CheckStrings(ReadOnlySpan<byte> json)
+    {
+        if (!Utf8.IsValid(json)) throw new JsonException("invalid UTF-8");
+        var reader = new Utf8JsonReader(json);
+        while (reader.Read())
+            if (reader.ValueIsEscaped)
+                reader.GetString();
     }
 
     /// <summary>All values, objects each, in the file's order; a key may come twice.</summary>
@@ -164,11 +177,13 @@ readonly struct ConfigObject
         return value.ValueKind == JsonValueKind.Number && value.TryGetInt64(out result) && result >= 0;
     }
 
-    static string Shown(JsonElement value)
+    static string Shown(JsonElement value) => value.ValueKind switch
     {
-        string text = value.ValueKind == JsonValueKind.Object ? "an object" : value.GetRawText();
-        return text.Length <= 80 ? text : text[..80] + "…";
-    }
+        JsonValueKind.Object => "an object",
+        JsonValueKind.Array => $"a list of {value.GetArrayLength()}",
+        _ when value.GetRawText() is { Length: > 80 } text => text[..80] + "…",
+        _ => value.GetRawText(),
+    };
 
     delegate bool TryRead<T>(JsonElement value, [MaybeNullWhen(false)] out T result);
 }

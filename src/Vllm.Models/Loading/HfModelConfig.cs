@@ -69,7 +69,8 @@ static class HfModelConfig
     {
         if (config.Strings("layer_types") is IReadOnlyList<string> names) return NamedLayerTypes(config, names, numLayers);
         int firstSliding = config.Int("max_window_layers") ?? 0; // Qwen: the layers below it are full
-        int pattern = config.Int("sliding_window_pattern", min: 1) ?? int.MaxValue; // the last of so many layers is full
+        int pattern = config.Int("sliding_window_pattern", min: 1) // the last of so many layers is full
+            ?? (modelType == "gemma2" ? 2 : int.MaxValue);
         bool hasWindow = HasWindow(config, modelType);
         return
         [
