@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Vllm.Kernels;
+using Vllm.Kernels.Formats;
 using Vllm.Models;
 using Vllm.Models.Loading;
 
@@ -22,8 +23,10 @@ public sealed class GgufLogitsTests
 
     static bool IsSupported(string folder)
     {
-        string hfClass = Case(folder).GetProperty("hf_class").GetString()!;
-        return ModelRegistry.Architectures.Contains(hfClass);
+        JsonElement record = Case(folder);
+        return ModelRegistry.Architectures.Contains(record.GetProperty("hf_class").GetString())
+            && record.GetProperty("tensor_types").EnumerateObject().All(type =>
+                Enum.TryParse(type.Name, out GgmlType parsed) && Dequantizer.IsSupported(parsed));
     }
 
     [Fact]
