@@ -27,14 +27,14 @@ sealed class LogprobsGatherer(SamplerScratch scratch, SamplingKernels kernels)
         int count = numTop < 0 ? logits.Length : Math.Min(numTop, logits.Length);
         var ids = new int[1 + count];
         WriteTop(logits, ids.AsSpan(1));
-        return Gather(logits, tokenId, ids, isLogits);
+        return Read(logits, tokenId, ids, isLogits);
     }
 
     /// <summary>The values of <paramref name="tokenId"/> and of <paramref name="others"/>.</summary>
     public TokenLogprobs Gather(ReadOnlySpan<float> logits, int tokenId, ReadOnlySpan<int> others, bool isLogits) =>
-        Gather(logits, tokenId, [tokenId, .. others], isLogits);
+        Read(logits, tokenId, [tokenId, .. others], isLogits);
 
-    TokenLogprobs Gather(ReadOnlySpan<float> logits, int tokenId, int[] ids, bool isLogits)
+    TokenLogprobs Read(ReadOnlySpan<float> logits, int tokenId, int[] ids, bool isLogits)
     {
         ids[0] = tokenId;
         // Two subtractions as in the reference's log-softmax, so that the ranks see the same roundings.
