@@ -36,8 +36,8 @@ sealed class StepTokens
 /// <param name="NumCachedTokens">Prompt tokens taken from the prefix cache.</param>
 /// <param name="PromptLogprobs">With the first token, when asked for: of the prompt's tokens from the second on.</param>
 readonly record struct NewToken(
-    Request Request, int TokenId, TokenLogprobs? Logprobs, FinishReason? FinishReason, int? StopTokenId,
-    int NumCachedTokens, IReadOnlyList<TokenLogprobs>? PromptLogprobs);
+    Request Request, int TokenId, SampledLogprobs? Logprobs, FinishReason? FinishReason, int? StopTokenId,
+    int NumCachedTokens, IReadOnlyList<SampledLogprobs>? PromptLogprobs);
 
 /// <summary>Keeps <see cref="StepTokens"/> for reuse, so that a step allocates nothing.</summary>
 sealed class StepTokensPool

@@ -22,7 +22,7 @@ enum LogprobsMode
 sealed class LogprobsGatherer(SamplerScratch scratch, SamplingKernels kernels)
 {
     /// <summary>The values of <paramref name="tokenId"/> and of the <paramref name="numTop"/> largest; -1 = all.</summary>
-    public TokenLogprobs GatherTop(ReadOnlySpan<float> logits, int tokenId, int numTop, bool isLogits)
+    public SampledLogprobs GatherTop(ReadOnlySpan<float> logits, int tokenId, int numTop, bool isLogits)
     {
         int count = numTop < 0 ? logits.Length : Math.Min(numTop, logits.Length);
         var ids = new int[1 + count];
@@ -31,10 +31,10 @@ sealed class LogprobsGatherer(SamplerScratch scratch, SamplingKernels kernels)
     }
 
     /// <summary>The values of <paramref name="tokenId"/> and of <paramref name="others"/>.</summary>
-    public TokenLogprobs Gather(ReadOnlySpan<float> logits, int tokenId, ReadOnlySpan<int> others, bool isLogits) =>
+    public SampledLogprobs Gather(ReadOnlySpan<float> logits, int tokenId, ReadOnlySpan<int> others, bool isLogits) =>
         Read(logits, tokenId, [tokenId, .. others], isLogits);
 
-    TokenLogprobs Read(ReadOnlySpan<float> logits, int tokenId, int[] ids, bool isLogits)
+    SampledLogprobs Read(ReadOnlySpan<float> logits, int tokenId, int[] ids, bool isLogits)
     {
         ids[0] = tokenId;
         // Two subtractions as in the reference's log-softmax, so that the ranks see the same roundings.
@@ -46,7 +46,7 @@ sealed class LogprobsGatherer(SamplerScratch scratch, SamplingKernels kernels)
         }
         var values = new float[ids.Length];
         for (int i = 0; i < ids.Length; i++) values[i] = logits[ids[i]] - max - logSum;
-        return new TokenLogprobs(ids, values, kernels.CountAtLeast(logits, max, logSum, values[0]));
+        return new SampledLogprobs(ids, values, kernels.CountAtLeast(logits, max, logSum, values[0]));
     }
 
     /// <summary>The ids of the largest logits in descending order, lower ids first among equals.</summary>

@@ -123,13 +123,13 @@ sealed class Sampler
         _output.Logprobs[index] = hasLogprobs ? GatherLogprobs(row, reported, tokenId, worker) : null;
     }
 
-    TokenLogprobs GatherLogprobs(SamplerRow row, ReadOnlySpan<float> logits, int tokenId, int worker) =>
+    SampledLogprobs GatherLogprobs(SamplerRow row, ReadOnlySpan<float> logits, int tokenId, int worker) =>
         row.LogprobTokenIds is { } ids
             ? _gatherers[worker].Gather(logits, tokenId, ids, ReportsLogits)
             : _gatherers[worker].GatherTop(logits, tokenId, row.Params.NumLogprobs ?? 0, ReportsLogits);
 
     /// <summary>The log-probabilities of a prompt token and of the <paramref name="numLogprobs"/> most likely ones (-1 =
     /// all), from the logits of the position before it. Always raw logprobs, as in vLLM. Not while a step is sampled.</summary>
-    public TokenLogprobs GatherPromptLogprobs(ReadOnlySpan<float> logits, int tokenId, int numLogprobs) =>
+    public SampledLogprobs GatherPromptLogprobs(ReadOnlySpan<float> logits, int tokenId, int numLogprobs) =>
         _gatherers[0].GatherTop(logits, tokenId, numLogprobs, isLogits: false);
 }

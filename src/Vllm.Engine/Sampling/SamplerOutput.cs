@@ -7,18 +7,15 @@ sealed class SamplerOutput(int maxNumSeqs)
     public int[] TokenIds { get; } = new int[maxNumSeqs];
 
     /// <summary>[numRows]: null for a row that asked for none. The objects are new in each step and may be kept.</summary>
-    public TokenLogprobs?[] Logprobs { get; } = new TokenLogprobs?[maxNumSeqs];
+    public SampledLogprobs?[] Logprobs { get; } = new SampledLogprobs?[maxNumSeqs];
 }
-
-/// <summary>One token of a response with its logprob and its rank (1 = most likely).</summary>
-readonly record struct TokenLogprob(int TokenId, float Logprob, int Rank);
 
 /// <summary>The logprobs (or logits) reported for one position: the taken token first, then the most likely ones in
 /// descending order, or the ones that were asked for.</summary>
 /// <param name="TokenIds">[1 + number of others]; the taken token may occur again.</param>
 /// <param name="Values">[1 + number of others].</param>
 /// <param name="Rank">Number of tokens whose value is at least the taken token's.</param>
-sealed record TokenLogprobs(int[] TokenIds, float[] Values, int Rank)
+sealed record SampledLogprobs(int[] TokenIds, float[] Values, int Rank)
 {
     /// <summary>As a response shows them: no token twice, the taken one in front with its own rank, the others with their
     /// place in the list.</summary>

@@ -40,7 +40,7 @@ public class LogprobsTests
         int token = recorded.Json.GetProperty("tokens")[index].GetInt32();
         var gatherer = new LogprobsGatherer(new SamplerScratch(logits.Length), kernels);
 
-        TokenLogprobs actual = gatherer.GatherTop(logits, token, numLogprobs, isLogits);
+        SampledLogprobs actual = gatherer.GatherTop(logits, token, numLogprobs, isLogits);
 
         CompareRow(recorded, modeName + ".", index, actual, AllValues(gatherer, logits, isLogits));
 
@@ -69,7 +69,7 @@ public class LogprobsTests
             int token = recorded.Json.GetProperty("tokens")[row].GetInt32();
             int[] others = asked.ValueKind == JsonValueKind.Array ? SamplingCase.ReadInts(asked) : [];
 
-            TokenLogprobs actual = new LogprobsGatherer(new SamplerScratch(logits.Length), SamplingKernels.Default)
+            SampledLogprobs actual = new LogprobsGatherer(new SamplerScratch(logits.Length), SamplingKernels.Default)
                 .Gather(logits, token, others, isLogits: false);
 
             Assert.Equal(ranks[row], actual.Rank);
@@ -92,7 +92,7 @@ public class LogprobsTests
         {
             float[] logits = Logits(recorded, row);
 
-            TokenLogprobs actual = sampler.GatherPromptLogprobs(logits, prompt[row + 1], numLogprobs);
+            SampledLogprobs actual = sampler.GatherPromptLogprobs(logits, prompt[row + 1], numLogprobs);
 
             float[] all = AllValues(
                 new LogprobsGatherer(new SamplerScratch(logits.Length), SamplingKernels.Default), logits, isLogits: false);
@@ -108,7 +108,7 @@ public class LogprobsTests
         gatherer.Gather(logits, 0, [.. Enumerable.Range(0, logits.Length)], isLogits).Values[1..];
 
     /// <summary>Ids among equal values are not fixed: each id must have its value, and the values must be the recorded.</summary>
-    static void CompareRow(SamplingCase recorded, string prefix, int row, TokenLogprobs actual, float[] all)
+    static void CompareRow(SamplingCase recorded, string prefix, int row, SampledLogprobs actual, float[] all)
     {
         int width = recorded.Tensors.Shape(prefix + "token_ids")[1];
         int[] ids = recorded.Tensors.Ints(prefix + "token_ids");
@@ -126,7 +126,7 @@ public class LogprobsTests
         }
     }
 
-    static void CompareEntries(JsonElement expected, TokenLogprobs actual)
+    static void CompareEntries(JsonElement expected, SampledLogprobs actual)
     {
         TokenLogprob[] entries = [.. actual.Entries()];
         Assert.Equal(expected.GetArrayLength(), entries.Length);
