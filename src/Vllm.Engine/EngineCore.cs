@@ -4,6 +4,7 @@ using Vllm.Engine.Execution;
 using Vllm.Engine.KvCache;
 using Vllm.Engine.Metrics;
 using Vllm.Engine.Requests;
+using Vllm.Engine.Sampling;
 using Vllm.Engine.Scheduling;
 
 namespace Vllm.Engine;

@@ -52,6 +52,9 @@ public sealed record SamplingParams
     /// <summary>Return the log-probabilities of the best so many tokens besides the chosen one; -1 = all; null = none.</summary>
     public int? Logprobs { get; init; }
 
+    /// <summary>Return the log-probabilities of these tokens instead of the most likely ones; at most 128.</summary>
+    public IReadOnlyList<int>? LogprobTokenIds { get; init; }
+
     /// <summary>The same for the prompt's tokens.</summary>
     public int? PromptLogprobs { get; init; }
 
@@ -90,6 +93,12 @@ public sealed record SamplingParams
 
     /// <summary>Chooses the most likely token.</summary>
     public bool IsGreedy => Temperature < 1e-5f;
+
+    /// <summary>Log-probabilities per token besides the chosen one: -1 = all, null = none at all.</summary>
+    public int? NumLogprobs => Logprobs ?? (LogprobTokenIds is { Count: > 0 } ids ? ids.Count : null);
+
+    /// <summary>Some token's logit depends on earlier tokens.</summary>
+    public bool HasPenalties => RepetitionPenalty != 1 || FrequencyPenalty != 0 || PresencePenalty != 0;
 
     /// <summary>The same parameters in the form the engine uses: greedy ignores top-p, top-k and min-p; small
     /// temperatures are raised; -1 means off or unset as in vLLM.</summary>

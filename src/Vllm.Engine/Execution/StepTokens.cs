@@ -22,7 +22,7 @@ sealed class StepTokens
             Request request = scheduled.Request;
             Tokens.Add(new NewToken(
                 request, sampled.TokenIds[row], sampled.Logprobs[row], request.FinishReason, request.StopTokenId,
-                Math.Max(request.NumCachedTokens, 0), request.NumOutputTokens == 1 ? request.PromptLogprobs : null));
+                Math.Max(request.NumCachedTokens, 0), request.NumOutputTokens == 1 && request.SamplingParams.PromptLogprobs is not null ? request.PromptLogprobs : null));
             row++;
         }
     }
@@ -36,8 +36,8 @@ sealed class StepTokens
 /// <param name="NumCachedTokens">Prompt tokens taken from the prefix cache.</param>
 /// <param name="PromptLogprobs">With the first token, when asked for: of the prompt's tokens from the second on.</param>
 readonly record struct NewToken(
-    Request Request, int TokenId, TokenLogprobs? Logprobs, FinishReason? FinishReason, int? StopTokenId,
-    int NumCachedTokens, IReadOnlyList<TokenLogprobs>? PromptLogprobs);
+    Request Request, int TokenId, SampledLogprobs? Logprobs, FinishReason? FinishReason, int? StopTokenId,
+    int NumCachedTokens, IReadOnlyList<SampledLogprobs>? PromptLogprobs);
 
 /// <summary>Keeps <see cref="StepTokens"/> for reuse, so that a step allocates nothing.</summary>
 sealed class StepTokensPool

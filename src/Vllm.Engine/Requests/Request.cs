@@ -61,7 +61,7 @@ sealed class Request
     public SamplerRow? SamplerRow { get; set; }
 
     /// <summary>Log-probabilities of the prompt's tokens from the second on, as far as computed.</summary>
-    public List<TokenLogprobs> PromptLogprobs { get; } = [];
+    public List<SampledLogprobs> PromptLogprobs { get; } = [];
 
     /// <summary>When it was submitted, first scheduled, got its first and its last token: timestamps of the engine's clock,
     /// 0 = not yet.</summary>

@@ -218,14 +218,14 @@ sealed class Scheduler
         if (finished.Count > numFinishedBefore) _running.RemoveAll(static request => request.IsFinished);
     }
 
-    /// <summary>Ends a request, wherever it stands, with <see cref="FinishReason.Abort"/>; false when there is none with
-    /// this id. Its share of a step under way is computed and dropped.</summary>
-    public bool Abort(string requestId)
+    /// <summary>Ends a request from outside, wherever it stands; false when there is none with this id. Its share of a
+    /// step under way is computed and dropped.</summary>
+    public bool Finish(string requestId, FinishReason reason)
     {
         if (!_requests.TryGetValue(requestId, out Request? request)) return false;
         if (request.Status == RequestStatus.Running) _running.Remove(request);
         else _waiting.Remove(request);
-        request.FinishReason = FinishReason.Abort;
+        request.FinishReason = reason;
         Finish(request);
         return true;
     }

@@ -96,8 +96,8 @@ public class RandomOperationsTests
             if (_alive.Count == 0 || _random.Next(30) > 0) return;
             Request request = _alive[_random.Next(_alive.Count)];
             _alive.Remove(request);
-            Assert.True(_scheduler.Abort(request.Id));
-            Assert.False(_scheduler.Abort(request.Id));
+            Assert.True(_scheduler.Finish(request.Id, FinishReason.Abort));
+            Assert.False(_scheduler.Finish(request.Id, FinishReason.Abort));
             _scheduler.CheckIntegrity();
         }
 
