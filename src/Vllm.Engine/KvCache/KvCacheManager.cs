@@ -135,14 +135,16 @@ sealed class KvCacheManager
         }
         Check(numHolders[0] == 0, "the null block is in a block table");
 
-        var free = _pool.FreeBlocks.ToHashSet();
-        Check(free.Count == _pool.NumFreeBlocks, $"{free.Count} blocks in the free queue, counted {_pool.NumFreeBlocks}");
+        var isFree = new bool[numHolders.Length];
+        foreach (KvCacheBlock block in _pool.FreeBlocks)
+            isFree[block.Id] = true;
+        Check(isFree.Count(free => free) == _pool.NumFreeBlocks, $"the free queue does not hold {_pool.NumFreeBlocks} blocks");
         var hashes = new HashSet<BlockHash>();
         for (int id = 1; id < numHolders.Length; id++)
         {
             KvCacheBlock block = _pool[id];
             Check(block.RefCount == numHolders[id], $"block {id}: {block.RefCount} references, {numHolders[id]} holders");
-            Check(free.Contains(block) == (block.RefCount == 0), $"block {id}: {block.RefCount} references and free");
+            Check(isFree[id] == (block.RefCount == 0), $"block {id}: {block.RefCount} references, free is {isFree[id]}");
             if (!block.IsCached) continue;
             hashes.Add(block.Hash);
             Check(_prefixCache!.Contains(block), $"block {id} is cached and cannot be found");
