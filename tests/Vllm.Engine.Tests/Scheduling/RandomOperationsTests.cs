@@ -86,8 +86,9 @@ public class RandomOperationsTests
 
         void Disturb()
         {
-            if (_random.Next(20) == 0) _scheduler.ResetPrefixCache(resetRunning: _random.Next(2) == 0);
             AbortOne();
+            if (_random.Next(20) > 0) return;
+            _scheduler.ResetPrefixCache(resetRunning: _random.Next(2) == 0);
             _scheduler.CheckIntegrity();
         }
 
