@@ -22,7 +22,11 @@ sealed class KvCacheManager
         _pool = new BlockPool(numBlocks, _prefixCache);
     }
 
+    /// <summary>Of requests that were never preempted.</summary>
     public PrefixCacheStats PrefixCacheStats { get; } = new();
+
+    /// <summary>Of requests that come back after a preemption: they hit their own blocks.</summary>
+    public PrefixCacheStats PreemptedPrefixCacheStats { get; } = new();
 
     public int NumFreeBlocks => _pool.NumFreeBlocks;
 
@@ -80,8 +84,8 @@ sealed class KvCacheManager
         }
         request.BlockTable.NumCachedBlocks = hits.Count;
         // Counted here, not at the lookup: a request that has to wait is looked up again in every step.
-        if (ReadsPrefixCache(request))
-            PrefixCacheStats.Record(request.NumTokens, hits.Count * _blockSize, request.NumPreemptions > 0);
+        PrefixCacheStats stats = request.NumPreemptions > 0 ? PreemptedPrefixCacheStats : PrefixCacheStats;
+        if (ReadsPrefixCache(request)) stats.Record(request.NumTokens, hits.Count * _blockSize);
         Extend(request, numTokens);
         return true;
     }

@@ -16,7 +16,6 @@ namespace Vllm.Engine.Scheduling;
 sealed class Scheduler
 {
     readonly SchedulerOptions _options;
-    readonly KvCacheManager _kvCache;
     readonly Dictionary<string, Request> _requests = [];
     readonly List<Request> _running = [];
     readonly RequestQueue _waiting;
@@ -33,7 +32,7 @@ sealed class Scheduler
     public Scheduler(SchedulerOptions options)
     {
         _options = options;
-        _kvCache = new KvCacheManager(options.NumBlocks, options.BlockSize, options.EnablePrefixCaching);
+        KvCache = new KvCacheManager(options.NumBlocks, options.BlockSize, options.EnablePrefixCaching);
         _waiting = new RequestQueue(options.Policy);
         _maxNumRunning = options.MaxNumActiveSeqs ?? options.MaxNumSeqs;
         _watermarkBlocks = (int)(options.Watermark * options.NumBlocks);
@@ -53,7 +52,7 @@ sealed class Scheduler
     public IReadOnlyCollection<Request> Waiting => _waiting;
 
     /// <summary>The cache's usage and statistics.</summary>
-    public KvCacheManager KvCache => _kvCache;
+    public KvCacheManager KvCache { get; }
 
     public void Add(Request request)
     {
@@ -111,13 +110,13 @@ sealed class Scheduler
     /// to give way. <paramref name="index"/> is its place and follows it when one before it is removed.</summary>
     bool TryAllocate(Request request, int numTokens, ref int index)
     {
-        while (!_kvCache.TryAllocate(request, numTokens))
+        while (!KvCache.TryAllocate(request, numTokens))
         {
             int victimIndex = PickVictim();
             Request victim = _running[victimIndex];
             if (victimIndex < index)
             {
-                RemoveFromStep(victim);
+                RemoveFromStep(victimIndex);
                 index--;
             }
             _running.RemoveAt(victimIndex);
@@ -145,7 +144,7 @@ sealed class Scheduler
 
     void Preempt(Request victim)
     {
-        _kvCache.Free(victim);
+        KvCache.Free(victim);
         victim.NumComputedTokens = 0;
         victim.NumPreemptions++;
         victim.Status = RequestStatus.Preempted;
@@ -157,7 +156,7 @@ sealed class Scheduler
     {
         while (_tokenBudget > 0 && _running.Count < _maxNumRunning && _waiting.First is { } request)
         {
-            _kvCache.FindCachedPrefix(request, _hits);
+            KvCache.FindCachedPrefix(request, _hits);
             int numHitTokens = _hits.Count * _options.BlockSize;
             int numTokens = Math.Min(request.NumTokens - numHitTokens, _maxTokensPerRequest);
             if (numTokens > _tokenBudget)
@@ -166,7 +165,7 @@ sealed class Scheduler
                 numTokens = _tokenBudget;
             }
             int numReservedBlocks = _running.Count > 0 ? _watermarkBlocks : 0;
-            if (!_kvCache.TryAdmit(request, _hits, numTokens, _options.SchedulerReserveFullIsl, numReservedBlocks)) break;
+            if (!KvCache.TryAdmit(request, _hits, numTokens, _options.SchedulerReserveFullIsl, numReservedBlocks)) break;
 
             _waiting.Remove(request);
             _running.Add(request);
@@ -185,14 +184,15 @@ sealed class Scheduler
         request.NumComputedTokens += numTokens;
     }
 
-    void RemoveFromStep(Request victim)
+    /// <summary>Takes back the share of a running request; so far the step lists them in the order of
+    /// <see cref="Running"/>.</summary>
+    void RemoveFromStep(int index)
     {
-        int index = _output.Scheduled.FindIndex(scheduled => scheduled.Request == victim);
-        int numTokens = _output.Scheduled[index].NumTokens;
-        _kvCache.InvalidateFrom(victim, _output.Scheduled[index].NumComputedTokens);
+        ScheduledRequest share = _output.Scheduled[index];
+        KvCache.InvalidateFrom(share.Request, share.NumComputedTokens);
         _output.Scheduled.RemoveAt(index);
-        _output.TotalNumScheduledTokens -= numTokens;
-        _tokenBudget += numTokens;
+        _output.TotalNumScheduledTokens -= share.NumTokens;
+        _tokenBudget += share.NumTokens;
     }
 
     /// <summary>Appends the sampled tokens, applies the stop rules and takes the blocks of finished requests back.</summary>
@@ -233,7 +233,7 @@ sealed class Scheduler
     void Finish(Request request)
     {
         request.Status = RequestStatus.Finished;
-        _kvCache.Free(request);
+        KvCache.Free(request);
         _requests.Remove(request.Id);
         _finished.Add(request);
     }
@@ -249,7 +249,7 @@ sealed class Scheduler
                 Preempt(_running[i]);
             _running.Clear();
         }
-        return _kvCache.ResetPrefixCache();
+        return KvCache.ResetPrefixCache();
     }
 
     /// <summary>Throws when the scheduler's books or those of its cache do not balance.</summary>
@@ -260,6 +260,6 @@ sealed class Scheduler
         foreach (Request request in _waiting)
             if (request.BlockTable.Count > 0 || request.NumComputedTokens > 0)
                 throw new InvalidOperationException($"request {request.Id} waits and holds blocks");
-        _kvCache.CheckIntegrity(_running);
+        KvCache.CheckIntegrity(_running);
     }
 }

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Vllm.Engine.KvCache;
 using Vllm.Engine.Requests;
 using Vllm.Engine.Scheduling;
 using Vllm.Tests;
@@ -244,9 +245,9 @@ sealed class TraceReplay
 
         static long[] Values(Scheduler scheduler)
         {
-            var stats = scheduler.KvCache.PrefixCacheStats;
+            PrefixCacheStats stats = scheduler.KvCache.PrefixCacheStats, preempted = scheduler.KvCache.PreemptedPrefixCacheStats;
             return [stats.NumRequests, stats.NumQueriedTokens, stats.NumHitTokens,
-                stats.NumPreemptedRequests, stats.NumPreemptedQueriedTokens, stats.NumPreemptedHitTokens];
+                preempted.NumRequests, preempted.NumQueriedTokens, preempted.NumHitTokens];
         }
     }
 }
