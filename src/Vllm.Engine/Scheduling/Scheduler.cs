@@ -8,10 +8,10 @@ namespace Vllm.Engine.Scheduling;
 /// Decides what each step computes. There is no prefill or decode phase: every request gets tokens so that its computed
 /// tokens catch up with its tokens, under one token budget. Per step: (1) running requests get their share, first come
 /// first served, and take blocks from the last or least important ones when none are free; (2) if nobody lost blocks,
-/// waiting requests are admitted while budget, seats and blocks last. A preempted request starts over, prompt and output
-/// alike, and hits whatever of its blocks is still cached. The rules are those of vLLM's V1 scheduler.
-/// <para>Owned by the engine thread. Every <see cref="Schedule"/> is followed by one <see cref="Update"/>; requests may be
-/// added and aborted at any moment between the calls.</para>
+/// waiting requests are admitted while budget, seats and blocks last. A preempted request starts over, prompt and
+/// output alike, and hits whatever of its blocks is still cached. The rules are those of vLLM's V1 scheduler.
+/// <para>Owned by the engine thread. Every <see cref="Schedule"/> is followed by one <see cref="Update"/>; requests may
+/// be added and aborted at any moment between the calls.</para>
 /// </summary>
 sealed class Scheduler
 {
@@ -67,7 +67,7 @@ sealed class Scheduler
     {
         BeginStep();
         ScheduleRunning(); // 1
-        if (_output.Preempted.Count == 0) ScheduleWaiting(); // 2: who has just lost blocks must not lose them to a newcomer
+        if (_output.Preempted.Count == 0) ScheduleWaiting(); // 2; a newcomer must not get what was taken from others
         return _output;
     }
 
@@ -106,8 +106,8 @@ sealed class Scheduler
         }
     }
 
-    /// <summary>Finds blocks for a running request, taking them from others if need be; false when it was itself the one
-    /// to give way. <paramref name="index"/> is its place and follows it when one before it is removed.</summary>
+    /// <summary>Finds blocks for a running request, taking them from others if need be; false when it was itself the
+    /// one to give way. <paramref name="index"/> is its place and follows it when one before it is removed.</summary>
     bool TryAllocate(Request request, int numTokens, ref int index)
     {
         while (!KvCache.TryAllocate(request, numTokens))
@@ -164,8 +164,8 @@ sealed class Scheduler
                 if (!_options.EnableChunkedPrefill) break;
                 numTokens = _tokenBudget;
             }
-            int numReservedBlocks = _running.Count > 0 ? _watermarkBlocks : 0;
-            if (!KvCache.TryAdmit(request, _hits, numTokens, _options.SchedulerReserveFullIsl, numReservedBlocks)) break;
+            int numReserved = _running.Count > 0 ? _watermarkBlocks : 0;
+            if (!KvCache.TryAdmit(request, _hits, numTokens, _options.SchedulerReserveFullIsl, numReserved)) break;
 
             _waiting.Remove(request);
             _running.Add(request);
@@ -195,10 +195,11 @@ sealed class Scheduler
         _tokenBudget += share.NumTokens;
     }
 
-    /// <summary>Appends the sampled tokens, applies the stop rules and takes the blocks of finished requests back.</summary>
+    /// <summary>Appends the sampled tokens, applies the stop rules and takes the blocks of finished requests
+    /// back.</summary>
     /// <param name="output">The step, as <see cref="Schedule"/> returned it.</param>
-    /// <param name="sampledTokenIds">One token per entry with <see cref="ScheduledRequest.ProducesToken"/>, in order. That of
-    /// a request which is no longer running is dropped.</param>
+    /// <param name="sampledTokenIds">One token per entry with <see cref="ScheduledRequest.ProducesToken"/>, in order.
+    /// That of a request which is no longer running is dropped.</param>
     /// <param name="finished">Receives the requests that ended with this step, in order.</param>
     public void Update(SchedulerOutput output, ReadOnlySpan<int> sampledTokenIds, List<Request> finished)
     {
@@ -218,8 +219,8 @@ sealed class Scheduler
         if (finished.Count > numFinishedBefore) _running.RemoveAll(static request => request.IsFinished);
     }
 
-    /// <summary>Ends a request, wherever it stands, with <see cref="FinishReason.Abort"/>; false when there is none with
-    /// this id. Its share of a step under way is computed and dropped.</summary>
+    /// <summary>Ends a request, wherever it stands, with <see cref="FinishReason.Abort"/>; false when there is none
+    /// with this id. Its share of a step under way is computed and dropped.</summary>
     public bool Abort(string requestId)
     {
         if (!_requests.TryGetValue(requestId, out Request? request)) return false;
@@ -256,7 +257,7 @@ sealed class Scheduler
     public void CheckIntegrity()
     {
         if (_running.Count + _waiting.Count != _requests.Count)
-            throw new InvalidOperationException($"{_running.Count} running, {_waiting.Count} waiting of {_requests.Count} requests");
+            throw new InvalidOperationException($"{NumRunning} running, {NumWaiting} waiting of {_requests.Count}");
         foreach (Request request in _waiting)
             if (request.BlockTable.Count > 0 || request.NumComputedTokens > 0)
                 throw new InvalidOperationException($"request {request.Id} waits and holds blocks");

@@ -104,14 +104,16 @@ public class SchedulerTests
 
         Assert.Equal([b], output.Preempted);
         Assert.Equal([a], output.Scheduled.Select(s => s.Request));
-        Assert.Equal((RequestStatus.Preempted, 0, 1, 0), (b.Status, b.NumComputedTokens, b.NumPreemptions, b.BlockTable.Count));
+        Assert.Equal((RequestStatus.Preempted, 1), (b.Status, b.NumPreemptions));
+        Assert.Equal((0, 0), (b.NumComputedTokens, b.BlockTable.Count));
         Assert.Equal(1, scheduler.KvCache.NumFreeBlocks);
 
         Update(scheduler, output); // A ends
         output = scheduler.Schedule();
 
         ScheduledRequest resumed = Assert.Single(output.Scheduled);
-        Assert.Equal((b, 0, 33, true), (resumed.Request, resumed.NumComputedTokens, resumed.NumTokens, resumed.ProducesToken));
+        Assert.Equal((b, 0, 33), (resumed.Request, resumed.NumComputedTokens, resumed.NumTokens));
+        Assert.True(resumed.ProducesToken);
         Assert.Equal([a], output.Finished);
     }
 
@@ -194,7 +196,8 @@ public class SchedulerTests
     {
         foreach (bool reserve in (bool[])[true, false])
         {
-            var scheduler = new Scheduler(Options with { NumBlocks = 8, MaxNumBatchedTokens = 32, SchedulerReserveFullIsl = reserve });
+            var scheduler = new Scheduler(
+                Options with { NumBlocks = 8, MaxNumBatchedTokens = 32, SchedulerReserveFullIsl = reserve });
             scheduler.Add(NewRequest("A", 16));
             scheduler.Add(NewRequest("B", 7 * 16, firstToken: 5000));
 
@@ -207,7 +210,8 @@ public class SchedulerTests
     {
         var scheduler = new Scheduler(Options with { NumBlocks = 101 });
         int numAdded = 0;
-        void AddSmall() => scheduler.Add(NewRequest($"s{numAdded++:000}", 64, firstToken: 100 * numAdded, maxTokens: 5));
+        void AddSmall() =>
+            scheduler.Add(NewRequest($"s{numAdded++:000}", 64, firstToken: 100 * numAdded, maxTokens: 5));
         for (int i = 0; i < 8; i++)
             AddSmall();
         Request large = NewRequest("large", 95 * 16, firstToken: 50_000);
@@ -218,8 +222,8 @@ public class SchedulerTests
         {
             AddSmall();
             SchedulerOutput output = Step(scheduler);
-            int[] admitted = [.. output.Scheduled.Where(s => s.Request != large).Select(s => int.Parse(s.Request.Id[1..]))];
-            Assert.True(large.Status == RequestStatus.Running || admitted.All(number => number < 8));
+            Assert.True(large.Status == RequestStatus.Running
+                || output.Scheduled.All(s => int.Parse(s.Request.Id[1..]) < 8));
         }
 
         Assert.InRange(numSteps, 1, 10);
@@ -293,7 +297,8 @@ public class SchedulerTests
     public void BlockTables_WasteLessThanFourPercent()
     {
         var random = new Random(1);
-        var scheduler = new Scheduler(Options with { MaxNumSeqs = 256, NumBlocks = 20_000, MaxNumBatchedTokens = 200_000 });
+        var scheduler = new Scheduler(
+            Options with { MaxNumSeqs = 256, NumBlocks = 20_000, MaxNumBatchedTokens = 200_000 });
         for (int i = 0; i < 256; i++)
             scheduler.Add(NewRequest($"{i}", random.Next(100, 600), firstToken: 1000 * i, maxTokens: 100));
 

@@ -21,8 +21,12 @@ public class StopRulesTests
     }
 
     [Fact]
-    public void Apply_EndsAtTheModelsLength() =>
-        Assert.Equal(FinishReason.Length, Apply(new SamplingParams(), [5, 5], numPromptTokens: MaxModelLen - 2).FinishReason);
+    public void Apply_EndsAtTheModelsLength()
+    {
+        Request request = Apply(new SamplingParams(), [5, 5], numPromptTokens: MaxModelLen - 2);
+
+        Assert.Equal(FinishReason.Length, request.FinishReason);
+    }
 
     [Theory]
     [InlineData(new[] { 1, 8, 9, 8, 9 }, 2, 0, 2, 0, true)]
@@ -33,14 +37,16 @@ public class StopRulesTests
     [InlineData(new[] { 8, 8, 8 }, 0, 0, 2, 0, false)] // off
     public void Apply_FindsRepetition(int[] output, int maxSize, int minSize, int minCount, int minTokens, bool ends)
     {
-        Request request = Apply(new SamplingParams { MinTokens = minTokens, RepetitionDetection = new(maxSize, minSize, minCount) }, output);
+        var detection = new RepetitionDetection(maxSize, minSize, minCount);
+        Request request = Apply(new SamplingParams { MinTokens = minTokens, RepetitionDetection = detection }, output);
 
         Assert.Equal(ends ? FinishReason.Repetition : null, request.FinishReason);
     }
 
     static Request Apply(SamplingParams sampling, int[] output, int numPromptTokens = 3)
     {
-        var request = new Request("r", [.. Enumerable.Range(100, numPromptTokens)], sampling, maxTokens: 7) { EosTokenId = 2 };
+        int[] prompt = [.. Enumerable.Range(100, numPromptTokens)];
+        var request = new Request("r", prompt, sampling, maxTokens: 7) { EosTokenId = 2 };
         foreach (int token in output)
         {
             Assert.Null(request.FinishReason);
