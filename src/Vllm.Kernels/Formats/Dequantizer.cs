@@ -57,6 +57,8 @@ public static unsafe class Dequantizer
         _ => null,
     };
 
+    // Optimized at its first call: a checkpoint is packed before tiering would notice. The block's own method is
+    // inlined for the same reason.
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     static void Blocks<T>(byte* source, float* destination, nint numBlocks) where T : unmanaged, IQuantBlock<T>
     {
