@@ -54,6 +54,14 @@ public static unsafe class Dequantizer
         GgmlType.Q4_K => &Blocks<BlockQ4_K>,
         GgmlType.Q5_K => &Blocks<BlockQ5_K>,
         GgmlType.Q6_K => &Blocks<BlockQ6_K>,
+        GgmlType.IQ4_NL => &Blocks<BlockIQ4_NL>,
+        GgmlType.IQ4_XS => &Blocks<BlockIQ4_XS>,
+        GgmlType.MXFP4 => &Blocks<BlockMXFP4>,
+        GgmlType.NVFP4 => &Blocks<BlockNVFP4>,
+        GgmlType.TQ1_0 => &Blocks<BlockTQ1_0>,
+        GgmlType.TQ2_0 => &Blocks<BlockTQ2_0>,
+        GgmlType.Q1_0 => &Blocks<BlockQ1_0>,
+        GgmlType.Q2_0 => &Blocks<BlockQ2_0>,
         _ => null,
     };
 
