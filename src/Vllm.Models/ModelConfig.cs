@@ -38,6 +38,14 @@ public sealed record ModelConfig
 
     public required int MaxPositionEmbeddings { get; init; }
 
+    /// <summary>Longest sequence: the trained length, stretched by the rotary scaling where that is not counted in it.</summary>
+    public int MaxModelLen => Rope.RopeType switch
+    {
+        RopeType.Linear or RopeType.Dynamic => (int)(MaxPositionEmbeddings * Rope.Factor),
+        RopeType.Yarn => (int)(Rope.OriginalMaxPositionEmbeddings * Rope.Factor),
+        _ => MaxPositionEmbeddings,
+    };
+
     public float RmsNormEps { get; init; } = 1e-6f;
 
     public string HiddenAct { get; init; } = "silu";

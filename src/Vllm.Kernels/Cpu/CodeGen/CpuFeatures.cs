@@ -1,0 +1,17 @@
+using System.Runtime.Intrinsics.X86;
+
+namespace Vllm.Kernels.Cpu.CodeGen;
+
+/// <summary>What emitted code may use. The runtime's own switches (<c>DOTNET_EnableAVX512=0</c>) count.</summary>
+static class CpuFeatures
+{
+    /// <summary>AVX-512 F, BW, DQ and VL: the base of all emitted kernels.</summary>
+    public static bool HasAvx512 { get; } =
+        Avx512BW.VL.IsSupported && Avx512DQ.VL.IsSupported && Avx512F.VL.IsSupported && Environment.Is64BitProcess;
+
+    /// <summary>512-bit <c>vpdpbusd</c>.</summary>
+    public static bool HasAvx512Vnni { get; } = HasAvx512 && (X86Base.CpuId(7, 0).Ecx >> 11 & 1) != 0;
+
+    /// <summary>512-bit <c>vdpbf16ps</c>.</summary>
+    public static bool HasAvx512Bf16 { get; } = HasAvx512 && (X86Base.CpuId(7, 1).Eax >> 5 & 1) != 0;
+}

@@ -1,0 +1,22 @@
+namespace Vllm.Kernels;
+
+/// <summary>Shape of a paged KV cache: every layer has <see cref="NumBlocks"/> blocks of <see cref="BlockSize"/> tokens.</summary>
+/// <param name="NumLayers">Layers with keys and values of their own.</param>
+/// <param name="NumBlocks">Blocks per layer; block 0 is the null block that padding points to.</param>
+/// <param name="BlockSize">Tokens per block.</param>
+/// <param name="NumKvHeads">Key/value heads.</param>
+/// <param name="HeadDim">Elements per head.</param>
+/// <param name="DType">Stored element type: BF16, or F32 when computing in fp32.</param>
+public sealed record KvCacheSpec(int NumLayers, int NumBlocks, int BlockSize, int NumKvHeads, int HeadDim, DType DType)
+{
+    /// <summary>Bytes of one block over all layers, keys and values.</summary>
+    public long BlockBytes => 2L * NumLayers * BlockSize * NumKvHeads * HeadDim * DType.SizeBytes();
+}
+
+/// <summary>Keys and values of all tokens in the cache, in a layout of the device's choice.</summary>
+public abstract class KvCache(KvCacheSpec spec) : IDisposable
+{
+    public KvCacheSpec Spec { get; } = spec;
+
+    public abstract void Dispose();
+}
