@@ -60,10 +60,12 @@ sealed class GgufModelConfig
     int HeadDim(int hiddenSize, int numHeads)
     {
         string key = Key("attention.key_length");
-        if (_keys.Int(key, min: 1, max: ModelLimits.MaxHeadDim) is int headDim) return headDim;
-        return hiddenSize % numHeads == 0
+        if (_keys.Int(key, min: 2, max: ModelLimits.MaxHeadDim) is int headDim)
+            return headDim % 2 == 0 ? headDim : throw _keys.Defect(key, "an even number, for rotation");
+        return hiddenSize % (2 * numHeads) == 0
             ? hiddenSize / numHeads
-            : throw _keys.Defect(Key("attention.head_count"), $"a divisor of the embedding length ({hiddenSize}), or {key}");
+            : throw _keys.Defect(
+                Key("attention.head_count"), $"heads of even size in an embedding of {hiddenSize}, or {key}");
     }
 
     int NumKvHeads(int numHeads)
@@ -96,7 +98,7 @@ sealed class GgufModelConfig
             OriginalMaxPositionEmbeddings =
                 _keys.Int(Key("rope.scaling.original_context_length"), min: 1, max: ModelLimits.MaxPositions) ?? maxPositions,
         };
-        double factor = Positive(Key("rope.scaling.factor")) ?? Positive(Key("rope.scale_linear")) ?? 1;
+        double factor = Factor("rope.scaling.factor", maxPositions) ?? Factor("rope.scale_linear", maxPositions) ?? 1;
         RopeType type = ScalingType(factor);
         if (type == RopeType.Default) return unscaled;
         return unscaled with
@@ -107,6 +109,14 @@ sealed class GgufModelConfig
             BetaFast = Positive(Key("rope.scaling.yarn_beta_fast")) ?? unscaled.BetaFast,
             BetaSlow = Positive(Key("rope.scaling.yarn_beta_slow")) ?? unscaled.BetaSlow,
         };
+    }
+
+    double? Factor(string name, int maxPositions)
+    {
+        double? factor = Positive(Key(name));
+        return factor is null || factor * maxPositions <= ModelLimits.MaxPositions
+            ? factor
+            : throw _keys.Defect(Key(name), $"a context of at most {ModelLimits.MaxPositions:N0} when scaled");
     }
 
     RopeType ScalingType(double factor)
