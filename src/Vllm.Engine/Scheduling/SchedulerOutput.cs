@@ -11,6 +11,9 @@ sealed class SchedulerOutput
     /// <summary>Requests that lost their blocks in this step, in order.</summary>
     public List<Request> Preempted { get; } = [];
 
+    /// <summary>Requests that ended since the step before, in whatever way: what is kept for them can go.</summary>
+    public List<Request> Finished { get; } = [];
+
     public int TotalNumScheduledTokens { get; set; }
 }
 
@@ -18,9 +21,11 @@ sealed class SchedulerOutput
 /// <param name="Request">The request; its <c>NumComputedTokens</c> already counts this step.</param>
 /// <param name="NumComputedTokens">Tokens computed before this step.</param>
 /// <param name="NumTokens">Tokens computed in this step.</param>
-/// <param name="BlockIds">Physical ids of all its blocks, in order of position; valid during the step.</param>
-readonly record struct ScheduledRequest(Request Request, int NumComputedTokens, int NumTokens, IReadOnlyList<int> BlockIds)
+/// <param name="BlockIds">Physical ids of all its blocks, in order of position; valid during the step, even when the
+/// request is aborted meanwhile.</param>
+readonly record struct ScheduledRequest(Request Request, int NumComputedTokens, int NumTokens, ReadOnlyMemory<int> BlockIds)
 {
-    /// <summary>The step reaches the request's last token, so that a new one is sampled.</summary>
-    public bool ProducesToken => NumComputedTokens + NumTokens == Request.NumTokens;
+    /// <summary>The step reaches the request's last token, so that a new one is sampled. Decided when the step is made:
+    /// it stays true after the new token was appended.</summary>
+    public bool ProducesToken { get; } = NumComputedTokens + NumTokens == Request.NumTokens;
 }

@@ -1,9 +1,10 @@
 using System.Globalization;
+using System.Text.RegularExpressions;
 
 namespace Vllm.Models.Loading;
 
 /// <summary>Models split into <c>name-00001-of-0000N.gguf</c> …; the keys <c>split.*</c> say how many parts there are.</summary>
-static class GgufSplit
+static partial class GgufSplit
 {
     const int DigitsLength = 5;
     const string CountKey = "split.count";
@@ -21,6 +22,16 @@ static class GgufSplit
         return from number in Enumerable.Range(2, (int)count - 1)
                select $"{prefix}-{Digits(number)}-of-{Digits(count)}.gguf";
     }
+
+    /// <summary>Whether a file is a model or the first part of one, by its name.</summary>
+    public static bool IsFirstOrWhole(string path)
+    {
+        Match part = PartName().Match(path);
+        return !part.Success || part.Groups[1].ValueSpan.TrimStart('0') is "1";
+    }
+
+    [GeneratedRegex(@"-([0-9]{5})-of-[0-9]{5}\.gguf$")]
+    private static partial Regex PartName();
 
     /// <summary>A part must say the number that its name says, and the count of the first.</summary>
     public static void CheckPart(string firstPath, string path,

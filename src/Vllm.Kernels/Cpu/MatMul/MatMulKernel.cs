@@ -1,6 +1,7 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
-using System.Runtime.Intrinsics;
 using Vllm.Kernels.Cpu.Threading;
+using Vllm.Kernels.Memory;
 
 namespace Vllm.Kernels.Cpu.MatMul;
 
@@ -8,19 +9,43 @@ namespace Vllm.Kernels.Cpu.MatMul;
 /// output = x · weightᵀ + bias, split over outputs (and rows, when there are many). An output element is one chain of
 /// additions along K, the same in every path: its bits do not depend on the other rows, their number or the threads.
 /// </summary>
+/// <remarks>A product runs in these steps: 1. activations are converted to the forms that the weight's formats read;
+/// 2. each worker multiplies its rows by its panels, in slabs; 3. and adds the bias.</remarks>
 sealed unsafe class MatMulKernel : IDisposable
 {
+    /// <summary>Rows that pass over a panel together; their activations fit the L2 cache.</summary>
+    public const int SlabRows = 256;
+
+    /// <summary>Converting this many elements takes as long as a barrier; fewer are converted by the caller alone.</summary>
+    const int MaxElementsConvertedAlone = 4096;
+
     readonly WorkerTeam _team;
+    readonly MatMulVariant[] _variants;
+    readonly Dictionary<PanelFormat, MatMulVariant> _variantOf;
+    readonly NativeBuffer _scratch; // [NumWorkers][2][ScratchBytes]: partial sums, then outputs of a partial panel
+    readonly NativeBuffer?[] _converted = new NativeBuffer?[Enum.GetValues<ActivationForm>().Length];
     GCHandle<MatMulKernel> _self;
+
+    // The product at hand.
     Tensor _x;
     Tensor _output;
     PackedWeight? _weight;
+    bool _convertsInJob;
 
-    public MatMulKernel(WorkerTeam team)
+    /// <param name="team">Splits every product.</param>
+    /// <param name="variantName">Forces a <see cref="MatMulVariant"/>; null = <c>VLLM_KERNEL_MATMUL</c>, else the best
+    /// for each format.</param>
+    public MatMulKernel(WorkerTeam team, string? variantName = null)
     {
         _team = team;
+        _variants = MatMulVariant.CreateAll();
+        _variantOf = Choose(_variants, variantName ?? Environment.GetEnvironmentVariable("VLLM_KERNEL_MATMUL"));
+        _scratch = new NativeBuffer((long)team.NumWorkers * 2 * MatMulVariant.ScratchBytes);
         _self = new GCHandle<MatMulKernel>(this);
     }
+
+    /// <summary>The variant that multiplies a format, for logs.</summary>
+    public string VariantName(PanelFormat format) => _variantOf[format].Name;
 
     /// <param name="x">[numRows, NumInputs] F32.</param>
     /// <param name="weight">[NumOutputs, NumInputs].</param>
@@ -29,41 +54,142 @@ sealed unsafe class MatMulKernel : IDisposable
     {
         if (x.NumColumns != weight.NumInputs || output.NumColumns != weight.NumOutputs || x.NumRows != output.NumRows)
             throw new ArgumentException($"{weight.Name} [{weight.NumOutputs}, {weight.NumInputs}]: x {x}, output {output}");
+        if (x.NumRows == 0) return;
         (_x, _weight, _output) = (x, weight, output);
+        PrepareConversion();
         _team.Run(&RunShare, (void*)GCHandle<MatMulKernel>.ToIntPtr(_self));
     }
 
-    public void Dispose() => _self.Dispose();
+    public void Dispose()
+    {
+        _self.Dispose();
+        foreach (MatMulVariant variant in _variants) variant.Dispose();
+        foreach (NativeBuffer? buffer in _converted) buffer?.Dispose();
+        _scratch.Dispose();
+    }
+
+    static Dictionary<PanelFormat, MatMulVariant> Choose(MatMulVariant[] variants, string? name)
+    {
+        if (!string.IsNullOrEmpty(name) && !variants.Any(variant => variant.Name == name))
+            throw new ArgumentException($"no variant '{name}' of the matrix product: {string.Join(", ", variants.Select(v => v.Name))}");
+        var chosen = new Dictionary<PanelFormat, MatMulVariant>();
+        foreach (PanelFormat format in PanelFormat.All)
+        {
+            MatMulVariant? named = variants.FirstOrDefault(variant => variant.Name == name && variant.Supports(format));
+            chosen[format] = named ?? variants.First(variant => variant.Supports(format));
+        }
+
+        return chosen;
+    }
 
     static void RunShare(void* self, int worker, int numWorkers) =>
         GCHandle<MatMulKernel>.FromIntPtr((nint)self).Target.RunShare(worker, numWorkers);
 
-    void RunShare(int worker, int numWorkers)
+    void PrepareConversion()
     {
         foreach (PanelGroup group in _weight!.Groups)
         {
-            (int firstPanel, int endPanel) = WorkerTeam.Share(group.NumPanels, worker, numWorkers);
-            for (int row = 0; row < _x.NumRows; row++)
-            {
-                for (int panel = firstPanel; panel < endPanel; panel++)
-                {
-                    int firstOutput = panel * PanelFormat.PanelColumns;
-                    int num = Math.Min(PanelFormat.PanelColumns, group.NumOutputs - firstOutput);
-                    Span<float> output = _output.Row<float>(row).Slice(group.FirstOutput + firstOutput, num);
-                    ReadOnlySpan<float> bias = _weight.Bias is null ? default : new(_weight.Bias + group.FirstOutput + firstOutput, num);
-                    Multiply(_x.Float(row), group.NumInputs, (float*)(group.Address + panel * group.PanelBytes), bias, output);
-                }
-            }
+            ActivationForm form = group.Format.Activations;
+            if (form == ActivationForm.F32) continue;
+            long sizeBytes = (long)_x.NumRows * ActivationRows.RowBytes(form, _x.NumColumns);
+            ref NativeBuffer? buffer = ref _converted[(int)form];
+            if (buffer is not null && buffer.SizeBytes >= sizeBytes) continue;
+            buffer?.Dispose();
+            buffer = new NativeBuffer(sizeBytes);
+        }
+
+        _convertsInJob = (long)_x.NumRows * _x.NumColumns > MaxElementsConvertedAlone && _team.NumWorkers > 1;
+        if (!_convertsInJob) Convert(0, _x.NumRows);
+    }
+
+    /// <summary>Step 1 for rows [first, end).</summary>
+    void Convert(int first, int end)
+    {
+        int numDone = 0;
+        foreach (PanelGroup group in _weight!.Groups)
+        {
+            ActivationForm form = group.Format.Activations;
+            if (form == ActivationForm.F32 || (numDone >> (int)form & 1) != 0) continue;
+            numDone |= 1 << (int)form;
+            nint stride = ActivationRows.RowBytes(form, _x.NumColumns);
+            byte* target = (byte*)_converted[(int)form]!.Address;
+            for (int row = first; row < end; row++) ActivationRows.Convert(form, _x.Float(row), _x.NumColumns, target + row * stride);
         }
     }
 
-    static void Multiply(float* x, int numColumns, float* panel, ReadOnlySpan<float> bias, Span<float> output)
+    void RunShare(int worker, int numWorkers)
     {
-        float* sums = stackalloc float[PanelFormat.PanelColumns];
-        new Span<float>(sums, PanelFormat.PanelColumns).Clear();
-        for (int k = 0; k < numColumns; k++, panel += PanelFormat.PanelColumns)
-            for (int i = 0; i < PanelFormat.PanelColumns; i += Vector128<float>.Count)
-                Vector128.FusedMultiplyAdd(Vector128.Load(panel + i), Vector128.Create(x[k]), Vector128.Load(sums + i)).Store(sums + i);
-        for (int i = 0; i < output.Length; i++) output[i] = sums[i] + (bias.IsEmpty ? 0 : bias[i]);
+        if (_convertsInJob)
+        {
+            (int first, int end) = WorkerTeam.Share(_x.NumRows, worker, numWorkers);
+            Convert(first, end);
+            _team.Barrier(worker);
+        }
+
+        foreach (PanelGroup group in _weight!.Groups)
+        {
+            Partition partition = Partition.Of(_x.NumRows, group.NumPanels, worker, numWorkers);
+            if (partition.NumPanels == 0) continue;
+            for (int row = partition.FirstRow; row < partition.EndRow; row += SlabRows)
+                MultiplySlab(group, row, Math.Min(SlabRows, partition.EndRow - row), partition, worker);
+        }
+    }
+
+    /// <summary>Steps 2 and 3 for up to <see cref="SlabRows"/> rows.</summary>
+    void MultiplySlab(PanelGroup group, int firstRow, int numRows, Partition partition, int worker)
+    {
+        ActivationForm form = group.Format.Activations;
+        nint xStride = form == ActivationForm.F32 ? (nint)_x.RowStride * sizeof(float) : ActivationRows.RowBytes(form, _x.NumColumns);
+        byte* x = form == ActivationForm.F32 ? (byte*)_x.Address : (byte*)_converted[(int)form]!.Address;
+        nint scratch = _scratch.Address + (nint)worker * 2 * MatMulVariant.ScratchBytes;
+        var product = new PanelProduct
+        {
+            X = x + firstRow * xStride,
+            XStrideBytes = xStride,
+            NumRows = numRows,
+            NumBlocks = group.NumBlocks,
+        };
+        int numWhole = Math.Min(partition.EndPanel, group.NumOutputs / PanelFormat.PanelColumns) - partition.FirstPanel;
+        if (numWhole > 0)
+        {
+            product.W = group.Address + partition.FirstPanel * group.PanelBytes;
+            product.NumPanels = numWhole;
+            product.Y = _output.Float(firstRow) + group.FirstOutput + partition.FirstPanel * PanelFormat.PanelColumns;
+            product.YStrideBytes = (nint)_output.RowStride * sizeof(float);
+            _variantOf[group.Format].Multiply(group.Format, product, scratch);
+        }
+
+        if (numWhole < partition.NumPanels)
+            MultiplyPartialPanel(group, firstRow, product, scratch);
+        if (_weight!.Bias is not null) AddBias(group, firstRow, numRows, partition);
+    }
+
+    /// <summary>The last panel, when it has fewer than 32 outputs: by way of memory of its own.</summary>
+    void MultiplyPartialPanel(PanelGroup group, int firstRow, PanelProduct product, nint scratch)
+    {
+        int firstOutput = (group.NumPanels - 1) * PanelFormat.PanelColumns;
+        product.W = group.Address + (group.NumPanels - 1) * group.PanelBytes;
+        product.NumPanels = 1;
+        product.Y = (float*)(scratch + MatMulVariant.ScratchBytes);
+        product.YStrideBytes = PanelFormat.LineBytes;
+        _variantOf[group.Format].Multiply(group.Format, product, scratch);
+        for (int row = 0; row < product.NumRows; row++)
+        {
+            var y = new ReadOnlySpan<float>(product.YRow(row), group.NumOutputs - firstOutput);
+            y.CopyTo(new Span<float>(_output.Float(firstRow + row) + group.FirstOutput + firstOutput, y.Length));
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
+    void AddBias(PanelGroup group, int firstRow, int numRows, Partition partition)
+    {
+        int first = group.FirstOutput + partition.FirstPanel * PanelFormat.PanelColumns;
+        int end = group.FirstOutput + Math.Min(partition.EndPanel * PanelFormat.PanelColumns, group.NumOutputs);
+        float* bias = _weight!.Bias;
+        for (int row = firstRow; row < firstRow + numRows; row++)
+        {
+            float* output = _output.Float(row);
+            for (int i = first; i < end; i++) output[i] += bias[i];
+        }
     }
 }

@@ -8,6 +8,50 @@ static unsafe class PanelReader
     {
         (int panel, int column) = Math.DivRem(output, PanelFormat.PanelColumns);
         byte* source = group.Address + panel * group.PanelBytes;
-        for (int k = 0; k < row.Length; k++) row[k] = ((float*)source)[(nint)k * PanelFormat.PanelColumns + column];
+        if (group.Format.IsQuantized) ReadCodes(group.Format, source, column, row);
+        else ReadFloats(group.Format, source, column, row);
+    }
+
+    static void ReadCodes(PanelFormat format, byte* block, int column, Span<float> row)
+    {
+        for (int first = 0, group = 0; first < row.Length; first += format.GroupSize, group++)
+        {
+            int inBlock = group % format.GroupsPerBlock;
+            float scale = (float)((Half*)(block + format.ScaleOffset(inBlock)))[column];
+            float min = format.HasMin ? (float)((Half*)(block + format.MinOffset(inBlock)))[column] : 0;
+            uint mask = format.CodeBits == 8 ? 0xFFu : 0xFu;
+            for (int u = 0; u < format.LinesPerGroup; u++)
+            {
+                uint codes = ((uint*)block)[u * PanelFormat.PanelColumns + column] >> (4 * inBlock);
+                for (int i = 0; i < 4; i++)
+                    row[first + 4 * u + i] = ((int)(codes >> (8 * i) & mask) - format.CodeOffset) * scale + min;
+            }
+
+            if (inBlock == format.GroupsPerBlock - 1) block += format.BlockBytes;
+        }
+    }
+
+    static void ReadFloats(PanelFormat format, byte* source, int column, Span<float> row)
+    {
+        const int Columns = PanelFormat.PanelColumns;
+        for (int k = 0; k < row.Length; k++)
+        {
+            if (format == PanelFormat.F32) row[k] = ((float*)source)[(nint)k * Columns + column];
+            else if (format == PanelFormat.F16) row[k] = (float)((Half*)source)[(nint)k * Columns + column];
+            else row[k] = BFloat16.ToSingle(((ushort*)source)[((nint)(k / 2) * Columns + column) * 2 + k % 2]);
+        }
+    }
+}
+
+/// <summary>The upper half of an fp32.</summary>
+static class BFloat16
+{
+    public static float ToSingle(ushort bits) => BitConverter.UInt32BitsToSingle((uint)bits << 16);
+
+    /// <summary>Rounds to nearest, ties to even; NaN stays NaN.</summary>
+    public static ushort FromSingle(float value)
+    {
+        uint bits = BitConverter.SingleToUInt32Bits(value);
+        return (ushort)((float.IsNaN(value) ? bits | 0x400000 : bits + 0x7FFF + (bits >> 16 & 1)) >> 16);
     }
 }

@@ -1,0 +1,73 @@
+using System.Collections.Concurrent;
+using Vllm.Kernels.Cpu.CodeGen;
+
+namespace Vllm.Kernels.Cpu.MatMul;
+
+/// <summary>
+/// Machine code for AVX-512 (with VNNI for quantized, BF16 for bf16 weights). One kernel per format, rows of a row block
+/// and prefetches, assembled at its first use. How a product is cut into row blocks and chunks follows the number of
+/// rows; no choice changes a bit.
+/// </summary>
+sealed unsafe class EmittedMatMul : MatMulVariant
+{
+    /// <summary>Up to this many rows, weights come from memory faster than rows can use them, so that chunks of weights
+    /// stay in L1 for all rows; above, a whole panel stays in L2.</summary>
+    const int MaxChunkedRows = 48;
+
+    /// <summary>A quarter of a 32 KB L1: x rows, sums and the next chunk share it.</summary>
+    const int ChunkBytes = 8 << 10;
+
+    /// <summary>Measured best of 4 to 32 KB; must exceed the chunk.</summary>
+    const int ChunkPrefetchBytes = 16 << 10;
+
+    /// <summary>Ahead of a single row block, whose weights are one sequential stream.</summary>
+    const int StreamPrefetchBytes = 4 << 10;
+
+    readonly KernelCompiler _compiler = new();
+    readonly ConcurrentDictionary<(PanelFormat Format, int NumRows, int NumPrefetches), nint> _kernels = new();
+
+    readonly Dictionary<PanelFormat, TileEmitter> _tiles = PanelFormat.All
+        .Select(TileEmitter.For).OfType<TileEmitter>().ToDictionary(tile => tile.Format);
+
+    public override string Name => "avx512";
+
+    public override bool Supports(PanelFormat format) => _tiles.ContainsKey(format);
+
+    public override void Multiply(PanelFormat format, in PanelProduct product, nint scratch)
+    {
+        TileEmitter tile = _tiles[format];
+        int numRowBlocks = (product.NumRows + tile.MaxRows - 1) / tile.MaxRows;
+        (int numRows, int numLarge) = Math.DivRem(product.NumRows, numRowBlocks);
+        bool isChunked = numRowBlocks > 1 && product.NumRows <= MaxChunkedRows;
+        var arguments = new PanelLoopArguments
+        {
+            X = product.X,
+            XStrideBytes = product.XStrideBytes,
+            W = product.W,
+            NumBlocks = product.NumBlocks,
+            NumPanels = product.NumPanels,
+            Y = product.Y,
+            YStrideBytes = product.YStrideBytes,
+            NumLargeRowBlocks = numLarge,
+            NumSmallRowBlocks = numRowBlocks - numLarge,
+            ChunkBlocks = isChunked ? Math.Max(1, ChunkBytes / format.BlockBytes) : product.NumBlocks,
+            PrefetchBytes = isChunked ? ChunkPrefetchBytes : numRowBlocks == 1 ? StreamPrefetchBytes : (nint)format.BlockBytes * product.NumBlocks,
+            Scratch = (byte*)scratch,
+        };
+        int numLines = (format.BlockBytes + 63) / 64;
+        nint kernel = Kernel(format, numRows, (numLines + numRowBlocks - 1) / numRowBlocks);
+        ((delegate* unmanaged<PanelLoopArguments*, void>)kernel)(&arguments);
+    }
+
+    public override void Dispose() => _compiler.Dispose();
+
+    nint Kernel(PanelFormat format, int numRows, int numPrefetches) =>
+        _kernels.TryGetValue((format, numRows, numPrefetches), out nint kernel) ? kernel : Compile(format, numRows, numPrefetches);
+
+    nint Compile(PanelFormat format, int numRows, int numPrefetches)
+    {
+        string name = $"matmul {format.Name}, {numRows} rows, {numPrefetches} prefetches";
+        nint kernel = _compiler.Compile(name, a => PanelLoopEmitter.Emit(a, _tiles[format], numRows, numPrefetches));
+        return _kernels.GetOrAdd((format, numRows, numPrefetches), kernel);
+    }
+}

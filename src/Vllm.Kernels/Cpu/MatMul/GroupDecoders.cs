@@ -1,0 +1,179 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+using Vllm.Kernels.Formats;
+
+namespace Vllm.Kernels.Cpu.MatMul;
+
+// One decoder for each stored format that stays quantized: a group of a row as the codes, scale and min of its
+// PanelFormat. Codes come out as the panels hold them: unsigned, 8-bit ones with 128 added.
+
+/// <summary>Reads groups of a stored row.</summary>
+unsafe interface IGroupDecoder
+{
+    static abstract PanelFormat Format { get; }
+
+    /// <param name="row">First byte of the stored row.</param>
+    /// <param name="group">Which group of <see cref="PanelFormat.GroupSize"/> columns.</param>
+    /// <param name="codes">[GroupSize].</param>
+    static abstract (Half Scale, Half Min) Decode(byte* row, int group, byte* codes);
+}
+
+readonly unsafe struct Q4_0Decoder : IGroupDecoder
+{
+    public static PanelFormat Format => PanelFormat.Int4;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static (Half Scale, Half Min) Decode(byte* row, int group, byte* codes)
+    {
+        BlockQ4_0* block = (BlockQ4_0*)row + group;
+        Nibbles.Split(block->Qs, codes);
+        return (block->D, default);
+    }
+}
+
+readonly unsafe struct Q4_1Decoder : IGroupDecoder
+{
+    public static PanelFormat Format => PanelFormat.Int4Min;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static (Half Scale, Half Min) Decode(byte* row, int group, byte* codes)
+    {
+        BlockQ4_1* block = (BlockQ4_1*)row + group;
+        Nibbles.Split(block->Qs, codes);
+        return (block->D, block->M);
+    }
+}
+
+readonly unsafe struct Q5_0Decoder : IGroupDecoder
+{
+    public static PanelFormat Format => PanelFormat.Int8;
+
+    public static (Half Scale, Half Min) Decode(byte* row, int group, byte* codes)
+    {
+        BlockQ5_0* block = (BlockQ5_0*)row + group;
+        Nibbles.Split(block->Qs, codes);
+        for (int i = 0; i < 32; i++) codes[i] = (byte)((codes[i] | BlockQ5_0.Fifth(block->Qh, i)) + 128 - 16);
+        return (block->D, default);
+    }
+}
+
+readonly unsafe struct Q5_1Decoder : IGroupDecoder
+{
+    public static PanelFormat Format => PanelFormat.Int8Min;
+
+    public static (Half Scale, Half Min) Decode(byte* row, int group, byte* codes)
+    {
+        BlockQ5_1* block = (BlockQ5_1*)row + group;
+        Nibbles.Split(block->Qs, codes);
+        for (int i = 0; i < 32; i++) codes[i] = (byte)((codes[i] | BlockQ5_0.Fifth(block->Qh, i)) + 128);
+        return (block->D, block->M);
+    }
+}
+
+readonly unsafe struct Q8_0Decoder : IGroupDecoder
+{
+    public static PanelFormat Format => PanelFormat.Int8;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static (Half Scale, Half Min) Decode(byte* row, int group, byte* codes)
+    {
+        BlockQ8_0* block = (BlockQ8_0*)row + group;
+        (Vector256.Load((byte*)block->Qs) ^ Vector256.Create((byte)0x80)).Store(codes);
+        return (block->D, default);
+    }
+}
+
+readonly unsafe struct Q2_KDecoder : IGroupDecoder
+{
+    public static PanelFormat Format => PanelFormat.Int8G16Min;
+
+    public static (Half Scale, Half Min) Decode(byte* row, int group, byte* codes)
+    {
+        BlockQ2_K* block = (BlockQ2_K*)row + group / 16;
+        group %= 16;
+        byte* qs = block->Qs + group / 8 * 32 + group % 2 * 16;
+        int shift = group % 8 / 2 * 2;
+        for (int i = 0; i < 16; i++) codes[i] = (byte)((qs[i] >> shift & 3) + 128);
+        int scales = block->Scales[group];
+        return ((Half)((float)block->D * (scales & 0xF)), (Half)((float)block->DMin * -(scales >> 4)));
+    }
+}
+
+readonly unsafe struct Q3_KDecoder : IGroupDecoder
+{
+    public static PanelFormat Format => PanelFormat.Int8G16;
+
+    public static (Half Scale, Half Min) Decode(byte* row, int group, byte* codes)
+    {
+        BlockQ3_K* block = (BlockQ3_K*)row + group / 16;
+        group %= 16;
+        byte* qs = block->Qs + group / 8 * 32 + group % 2 * 16;
+        byte* hMask = block->HMask + group % 2 * 16;
+        int shift = group % 8 / 2 * 2;
+        for (int i = 0; i < 16; i++)
+            codes[i] = (byte)((qs[i] >> shift & 3) + (hMask[i] >> (group / 2) & 1) * 4 + 128 - 4);
+        return ((Half)((float)block->D * (BlockQ3_K.Scale(block, group) - 32)), default);
+    }
+}
+
+readonly unsafe struct Q4_KDecoder : IGroupDecoder
+{
+    public static PanelFormat Format => PanelFormat.Int4Min;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static (Half Scale, Half Min) Decode(byte* row, int group, byte* codes)
+    {
+        BlockQ4_K* block = (BlockQ4_K*)row + group / 8;
+        group %= 8;
+        Vector256<byte> qs = Vector256.Load(block->Qs + group / 2 * 32);
+        (group % 2 == 0 ? qs & Vector256.Create((byte)0xF) : qs >>> 4).Store(codes);
+        (int scale, int min) = ScalesK4.Get(block->Scales, group);
+        return ((Half)((float)block->D * scale), (Half)((float)block->DMin * -min));
+    }
+}
+
+readonly unsafe struct Q5_KDecoder : IGroupDecoder
+{
+    public static PanelFormat Format => PanelFormat.Int8Min;
+
+    public static (Half Scale, Half Min) Decode(byte* row, int group, byte* codes)
+    {
+        BlockQ5_K* block = (BlockQ5_K*)row + group / 8;
+        group %= 8;
+        byte* qs = block->Qs + group / 2 * 32;
+        int shift = group % 2 * 4;
+        for (int i = 0; i < 32; i++)
+            codes[i] = (byte)((qs[i] >> shift & 0xF | (block->Qh[i] >> group & 1) << 4) + 128);
+        (int scale, int min) = ScalesK4.Get(block->Scales, group);
+        return ((Half)((float)block->D * scale), (Half)((float)block->DMin * -min));
+    }
+}
+
+readonly unsafe struct Q6_KDecoder : IGroupDecoder
+{
+    public static PanelFormat Format => PanelFormat.Int8G16;
+
+    public static (Half Scale, Half Min) Decode(byte* row, int group, byte* codes)
+    {
+        BlockQ6_K* block = (BlockQ6_K*)row + group / 16;
+        group %= 16;
+        int half = group / 8, quarter = group % 8 / 2, odd = group % 2;
+        byte* ql = block->Ql + half * 64 + quarter % 2 * 32 + odd * 16;
+        byte* qh = block->Qh + half * 32 + odd * 16;
+        for (int i = 0; i < 16; i++)
+            codes[i] = (byte)((ql[i] >> (quarter / 2 * 4) & 0xF | (qh[i] >> (quarter * 2) & 3) << 4) + 128 - 32);
+        return ((Half)((float)block->D * block->Scales[group]), default);
+    }
+}
+
+static unsafe class Nibbles
+{
+    /// <summary>16 bytes to 32 codes: the low nibbles, then the high ones.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Split(byte* qs, byte* codes)
+    {
+        Vector128<byte> bytes = Vector128.Load(qs);
+        (bytes & Vector128.Create((byte)0xF)).Store(codes);
+        (bytes >>> 4).Store(codes + 16);
+    }
+}

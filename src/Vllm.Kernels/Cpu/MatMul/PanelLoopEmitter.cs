@@ -1,0 +1,209 @@
+using System.Runtime.InteropServices;
+using Iced.Intel;
+using Vllm.Kernels.Cpu.CodeGen;
+using static Iced.Intel.AssemblerRegisters;
+
+namespace Vllm.Kernels.Cpu.MatMul;
+
+/// <summary>Arguments of the emitted panel loop.</summary>
+[StructLayout(LayoutKind.Sequential)]
+unsafe struct PanelLoopArguments
+{
+    public byte* X;
+    public nint XStrideBytes;
+    public byte* W;
+    public nint NumBlocks;
+    public nint NumPanels;
+    public float* Y;
+    public nint YStrideBytes;
+
+    /// <summary>Row blocks of one row more than the kernel's number, then row blocks of that number.</summary>
+    public nint NumLargeRowBlocks;
+    public nint NumSmallRowBlocks;
+
+    /// <summary>Blocks along K that all row blocks pass before the next are read.</summary>
+    public nint ChunkBlocks;
+
+    /// <summary>How far ahead of a chunk its row blocks prefetch.</summary>
+    public nint PrefetchBytes;
+
+    /// <summary>[rows][32] sums between chunks.</summary>
+    public byte* Scratch;
+
+    public static int Offset(string field) => (int)Marshal.OffsetOf<PanelLoopArguments>(field);
+}
+
+/// <summary>
+/// Emits the loops around a <see cref="TileEmitter"/>, for row blocks of two sizes, as M rows split into equal blocks
+/// differ by one:
+/// <code>
+/// for each panel
+///   for each chunk of blocks along K                  (the chunk stays in the L1 cache while all rows pass over it)
+///     for each row block
+///       sums = first chunk ? 0 : scratch
+///       for each block of the chunk: tile, prefetch
+///       (last chunk ? y : scratch) = sums
+/// </code>
+/// One row block or one chunk are the plain loops over panels or rows; a chunk cuts no sum apart, as fp32 sums wait in
+/// scratch unchanged. So every shape gives the same bits.
+/// <code>
+/// r14 arguments        rsi x stride       rdx block          rcx blocks left in the chunk
+/// r13 chunk's blocks   r12 row blocks left                   rbx prefetch
+/// r8  scratch row      r9  x row block at the chunk          r15 y row block
+/// </code>
+/// </summary>
+static class PanelLoopEmitter
+{
+    const int XChunk = 8, BlocksLeft = 16, WChunk = 24, PanelsLeft = 32, YPanel = 40; // locals; the tile owns [rsp]
+    const int LocalBytes = 64;
+
+    /// <param name="a">Receives the code.</param>
+    /// <param name="tile">What is done per block.</param>
+    /// <param name="numRows">Rows of a small row block; large ones have one more.</param>
+    /// <param name="numPrefetches">Cache lines that a row block prefetches per block.</param>
+    public static void Emit(Assembler a, TileEmitter tile, int numRows, int numPrefetches)
+    {
+        Label panel = a.CreateLabel(), chunk = a.CreateLabel();
+        KernelFrame.EmitEntry(a, LocalBytes);
+        tile.EmitConstants(a);
+        a.mov(rsi, Argument(nameof(PanelLoopArguments.XStrideBytes)));
+        a.mov(rdx, Argument(nameof(PanelLoopArguments.W)));
+        EmitCopy(a, PanelsLeft, nameof(PanelLoopArguments.NumPanels));
+        EmitCopy(a, YPanel, nameof(PanelLoopArguments.Y));
+
+        a.Label(ref panel);
+        EmitCopy(a, XChunk, nameof(PanelLoopArguments.X));
+        EmitCopy(a, BlocksLeft, nameof(PanelLoopArguments.NumBlocks));
+
+        a.Label(ref chunk);
+        EmitStartChunk(a);
+        if (numRows < tile.MaxRows) EmitRowBlocks(a, tile, numRows + 1, numPrefetches, nameof(PanelLoopArguments.NumLargeRowBlocks));
+        EmitRowBlocks(a, tile, numRows, numPrefetches, nameof(PanelLoopArguments.NumSmallRowBlocks));
+        a.imul(rax, r13, tile.BlockXBytes);
+        a.add(Local(XChunk), rax);
+        a.cmp(Local(BlocksLeft), 0);
+        a.jne(chunk);
+
+        a.add(Local(YPanel), PanelFormat.LineBytes);
+        a.dec(Local(PanelsLeft));
+        a.jnz(panel);
+        KernelFrame.EmitExit(a);
+    }
+
+    static AssemblerMemoryOperand Argument(string field) => __qword_ptr[r14 + PanelLoopArguments.Offset(field)];
+
+    static AssemblerMemoryOperand Local(int offset) => __qword_ptr[rsp + offset];
+
+    static void EmitCopy(Assembler a, int local, string field)
+    {
+        a.mov(rax, Argument(field));
+        a.mov(Local(local), rax);
+    }
+
+    static void EmitStartChunk(Assembler a)
+    {
+        a.mov(r13, Argument(nameof(PanelLoopArguments.ChunkBlocks)));
+        a.cmp(r13, Local(BlocksLeft));
+        a.cmovg(r13, Local(BlocksLeft));
+        a.sub(Local(BlocksLeft), r13);
+        a.mov(Local(WChunk), rdx);
+        a.mov(rbx, rdx);
+        a.add(rbx, Argument(nameof(PanelLoopArguments.PrefetchBytes)));
+        a.mov(r8, Argument(nameof(PanelLoopArguments.Scratch)));
+        a.mov(r9, Local(XChunk));
+        a.mov(r15, Local(YPanel));
+    }
+
+    static void EmitRowBlocks(Assembler a, TileEmitter tile, int numRows, int numPrefetches, string countField)
+    {
+        Label rowBlock = a.CreateLabel(), block = a.CreateLabel(), done = a.CreateLabel();
+        a.mov(r12, Argument(countField));
+        a.test(r12, r12);
+        a.jz(done);
+
+        a.Label(ref rowBlock);
+        EmitLoadSums(a, tile, numRows);
+        EmitRowAddresses(a, numRows);
+        a.mov(rdx, Local(WChunk));
+        a.mov(rcx, r13);
+
+        a.Label(ref block);
+        tile.EmitBlock(a, numRows, numPrefetches);
+        EmitAdvance(a, numRows, tile.BlockXBytes);
+        a.add(rdx, tile.Format.BlockBytes);
+        if (numPrefetches > 0) a.add(rbx, numPrefetches * 64);
+        a.dec(rcx);
+        a.jnz(block);
+
+        EmitStoreSums(a, tile, numRows);
+        a.imul(rax, rsi, numRows);
+        a.add(r9, rax);
+        a.add(r8, numRows * PanelFormat.LineBytes);
+        a.dec(r12);
+        a.jnz(rowBlock);
+
+        a.Label(ref done);
+        a.nop(); // a label needs an instruction
+    }
+
+    static void EmitLoadSums(Assembler a, TileEmitter tile, int numRows)
+    {
+        Label zero = a.CreateLabel(), loaded = a.CreateLabel();
+        a.mov(rax, Local(XChunk));
+        a.cmp(rax, Argument(nameof(PanelLoopArguments.X)));
+        a.je(zero);
+        for (int row = 0; row < numRows; row++)
+            for (int half = 0; half < 2; half++)
+                a.vmovaps(tile.Sum(numRows, row, half), __[r8 + row * PanelFormat.LineBytes + half * 64]);
+        a.jmp(loaded);
+
+        a.Label(ref zero);
+        for (int row = 0; row < numRows; row++)
+            for (int half = 0; half < 2; half++)
+                a.vpxord(tile.Sum(numRows, row, half), tile.Sum(numRows, row, half), tile.Sum(numRows, row, half));
+
+        a.Label(ref loaded);
+        a.mov(rdi, r9);
+    }
+
+    static void EmitRowAddresses(Assembler a, int numRows)
+    {
+        if (numRows > 3)
+        {
+            a.lea(r10, __[rsi + rsi * 2]);
+            if (numRows > 6) a.lea(r11, __[rdi + r10 * 2]);
+            if (numRows > 9) a.lea(rax, __[r11 + r10]);
+            a.add(r10, rdi);
+        }
+    }
+
+    static void EmitAdvance(Assembler a, int numRows, int numBytes)
+    {
+        a.add(rdi, numBytes);
+        if (numRows > 3) a.add(r10, numBytes);
+        if (numRows > 6) a.add(r11, numBytes);
+        if (numRows > 9) a.add(rax, numBytes);
+    }
+
+    static void EmitStoreSums(Assembler a, TileEmitter tile, int numRows)
+    {
+        Label last = a.CreateLabel(), stored = a.CreateLabel();
+        a.cmp(Local(BlocksLeft), 0);
+        a.je(last);
+        for (int row = 0; row < numRows; row++)
+            for (int half = 0; half < 2; half++)
+                a.vmovaps(__[r8 + row * PanelFormat.LineBytes + half * 64], tile.Sum(numRows, row, half));
+        a.jmp(stored);
+
+        a.Label(ref last);
+        a.mov(rax, Argument(nameof(PanelLoopArguments.YStrideBytes)));
+        for (int row = 0; row < numRows; row++)
+        {
+            for (int half = 0; half < 2; half++) a.vmovups(__[r15 + half * 64], tile.Sum(numRows, row, half));
+            a.add(r15, rax);
+        }
+
+        a.Label(ref stored);
+        a.nop();
+    }
+}

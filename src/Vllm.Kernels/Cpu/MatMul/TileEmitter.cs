@@ -1,0 +1,130 @@
+using Iced.Intel;
+using Vllm.Kernels.Cpu.CodeGen;
+using static Iced.Intel.AssemblerRegisters;
+
+namespace Vllm.Kernels.Cpu.MatMul;
+
+/// <summary>
+/// Emits the inner part of a product: one block of a panel by a few rows, sums in registers. What is around it, loops
+/// over blocks, rows and panels, is <see cref="PanelLoopEmitter"/>'s.
+/// <code>
+/// rdi   row 0 of x at the block      rsi   bytes from row to row
+/// r10   row 3    r11   row 6    rax   row 9
+/// rdx   the block                    rbx   what to prefetch
+/// sum of row m, columns 16n..16n+15: zmm[FirstSum + 2m + n]
+/// [rsp] a constant of the tile's own
+/// </code>
+/// </summary>
+abstract class TileEmitter(PanelFormat format)
+{
+    public PanelFormat Format { get; } = format;
+
+    /// <summary>The most rows whose sums fit the registers.</summary>
+    public abstract int MaxRows { get; }
+
+    /// <summary>Bytes of x that a block covers.</summary>
+    public abstract int BlockXBytes { get; }
+
+    /// <summary>Loads constants; may use rax.</summary>
+    public virtual void EmitConstants(Assembler a) { }
+
+    /// <summary>First register of the sums.</summary>
+    protected abstract int FirstSum(int numRows);
+
+    public abstract void EmitBlock(Assembler a, int numRows, int numPrefetches);
+
+    public AssemblerRegisterZMM Sum(int numRows, int row, int half) => Registers.Zmm[FirstSum(numRows) + 2 * row + half];
+
+    /// <summary>The tile for a format, or null where the machine lacks the instructions.</summary>
+    public static TileEmitter? For(PanelFormat format)
+    {
+        if (format.IsQuantized) return CpuFeatures.HasAvx512Vnni ? new IntegerTile(format) : null;
+        if (format == PanelFormat.BF16) return CpuFeatures.HasAvx512Bf16 ? new BF16Tile() : null;
+        return CpuFeatures.HasAvx512 ? new FloatTile(format) : null;
+    }
+
+    protected static AssemblerMemoryOperand Load(int row, int offset) => __dword_ptr[RowAddress(row) + offset];
+
+    protected static AssemblerMemoryOperand Broadcast(int row, int offset) => __dword_bcst[RowAddress(row) + offset];
+
+    static AssemblerMemoryOperand RowAddress(int row)
+    {
+        AssemblerRegister64 third = (row / 3) switch { 0 => rdi, 1 => r10, 2 => r11, _ => rax };
+        return (row % 3) switch { 0 => third + 0, 1 => third + rsi, _ => third + rsi * 2 };
+    }
+
+    /// <summary>Spreads the block's prefetches over its steps.</summary>
+    protected static void EmitPrefetches(Assembler a, int num, int step, int numSteps)
+    {
+        for (int i = num * step / numSteps; i < num * (step + 1) / numSteps; i++) a.prefetcht0(__[rbx + i * 64]);
+    }
+}
+
+/// <summary>
+/// fp32 or fp16 weights, fp32 arithmetic. A block is one k:
+/// <code>
+/// z24, z25 = 32 weights of k          fp16: widened
+/// for each row m: b = x[m][k];  sum[m][0] += z24 * b;  sum[m][1] += z25 * b
+/// </code>
+/// z0..z23 sums of 12 rows, z26..z29 broadcasts.
+/// </summary>
+sealed class FloatTile(PanelFormat format) : TileEmitter(format)
+{
+    public override int MaxRows => 12;
+
+    public override int BlockXBytes => sizeof(float);
+
+    protected override int FirstSum(int numRows) => 0;
+
+    public override void EmitBlock(Assembler a, int numRows, int numPrefetches)
+    {
+        EmitPrefetches(a, numPrefetches, 0, 1);
+        for (int half = 0; half < 2; half++)
+        {
+            if (Format == PanelFormat.F32) a.vmovups(Registers.Zmm[24 + half], __[rdx + half * 64]);
+            else a.vcvtph2ps(Registers.Zmm[24 + half], __[rdx + half * 32]);
+        }
+
+        for (int row = 0; row < numRows; row++)
+        {
+            AssemblerRegisterZMM x = Registers.Zmm[26 + row % 4];
+            a.vbroadcastss(x, Load(row, 0));
+            for (int half = 0; half < 2; half++) a.vfmadd231ps(Sum(numRows, row, half), Registers.Zmm[24 + half], x);
+        }
+    }
+}
+
+/// <summary>
+/// bf16 weights and activations. A block is four pairs of k; a pair is one <c>vdpbf16ps</c>:
+/// <code>
+/// for each pair u: z24, z25 = pairs of 32 outputs
+///   for each row m: b = pair u of x[m];  sum[m][0] += z24 . b;  sum[m][1] += z25 . b
+/// </code>
+/// z0..z23 sums of 12 rows, z26..z29 broadcasts.
+/// </summary>
+sealed class BF16Tile() : TileEmitter(PanelFormat.BF16)
+{
+    const int PairsPerBlock = 4;
+
+    public override int MaxRows => 12;
+
+    public override int BlockXBytes => PairsPerBlock * 4;
+
+    protected override int FirstSum(int numRows) => 0;
+
+    public override void EmitBlock(Assembler a, int numRows, int numPrefetches)
+    {
+        for (int pair = 0; pair < PairsPerBlock; pair++)
+        {
+            EmitPrefetches(a, numPrefetches, pair, PairsPerBlock);
+            for (int half = 0; half < 2; half++)
+                a.vmovups(Registers.Zmm[24 + half], __[rdx + pair * PanelFormat.LineBytes + half * 64]);
+            for (int row = 0; row < numRows; row++)
+            {
+                AssemblerRegisterZMM x = Registers.Zmm[26 + row % 4];
+                a.vpbroadcastd(x, Load(row, pair * 4));
+                for (int half = 0; half < 2; half++) a.vdpbf16ps(Sum(numRows, row, half), Registers.Zmm[24 + half], x);
+            }
+        }
+    }
+}
