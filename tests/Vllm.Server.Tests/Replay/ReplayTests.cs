@@ -24,6 +24,8 @@ public sealed class ReplayTests(ITestOutputHelper output)
 
     async Task Replay(RecordedRun run)
     {
+        string?[] missing = [.. run.Cases.Where(c => c.IsExchange).Select(c => MissingFeature(c))];
+        if (missing.All(m => m is not null)) Assert.Skip($"not supported yet: {string.Join(" ", missing.Distinct())}");
         (RunServer? server, IReadOnlyList<string> unknownFlags) = await RunServer.Start(run);
         if (server is null) Assert.Skip($"not supported yet: {string.Join(" ", unknownFlags)}");
         await using RunServer started = server;
@@ -36,7 +38,7 @@ public sealed class ReplayTests(ITestOutputHelper output)
 
     static async Task<CaseResult> Replay(RunServer server, RecordedCase recorded)
     {
-        if (recorded.Exchanges.Select(MissingFeatures.Of).FirstOrDefault(f => f is not null) is { } missing) return new CaseResult(null, missing);
+        if (MissingFeature(recorded) is { } missing) return new CaseResult(null, missing);
         List<Answer> answers = [];
         foreach (RecordedExchange exchange in recorded.Exchanges)
         {
@@ -57,6 +59,9 @@ public sealed class ReplayTests(ITestOutputHelper output)
             return new CaseResult("the steps' texts differ", null);
         return new CaseResult(null, null);
     }
+
+    static string? MissingFeature(RecordedCase recorded) =>
+        recorded.Exchanges.Select(MissingFeatures.Of).FirstOrDefault(feature => feature is not null);
 
     static string Texts(Answer answer) => answer.Text.StartsWith("data:", StringComparison.Ordinal)
         ? JoinedStream.Join(answer.Events).GetProperty("choices").GetRawText()
