@@ -11,6 +11,7 @@ using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Vllm.Server.ChatCompletions;
 using Vllm.Server.Completions;
+using Vllm.Server.Generation;
 using Vllm.Server.Health;
 using Vllm.Server.Http;
 using Vllm.Server.Metrics;

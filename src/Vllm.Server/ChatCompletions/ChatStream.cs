@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Microsoft.AspNetCore.Http;
+using Vllm.Server.Generation;
 using Vllm.Server.Protocol;
 
 namespace Vllm.Server.ChatCompletions;

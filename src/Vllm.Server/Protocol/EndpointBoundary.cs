@@ -1,5 +1,6 @@
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Logging;
+using Vllm.Server.Requests;
 
 namespace Vllm.Server.Protocol;
 

@@ -5,13 +5,10 @@ namespace Vllm.Tests.Replay;
 /// <summary>The recorded exchanges of one run of the reference server.</summary>
 sealed class RecordedRun
 {
-    readonly string _folder;
-
     public RecordedRun(string name)
     {
         Name = name;
-        _folder = Fixtures.FindFile("server", name, "run.json")[..^"/run.json".Length];
-        Settings = JsonDocument.Parse(File.ReadAllText(Path.Combine(_folder, "run.json"))).RootElement;
+        Settings = JsonDocument.Parse(File.ReadAllText(Fixtures.FindFile("server", name, "run.json"))).RootElement;
     }
 
     public string Name { get; }
@@ -26,7 +23,7 @@ sealed class RecordedRun
         ? Path.GetFullPath(Path.Combine(Fixtures.FilesRoot, "server", Name, folder.GetString()!))
         : null;
 
-    public IEnumerable<RecordedCase> Cases => Fixtures.Lines(Path.Combine(_folder, "cases.jsonl")).Select(c => new RecordedCase(c));
+    public IEnumerable<RecordedCase> Cases => Fixtures.Lines(Path.Combine(Fixtures.Family("server"), Name, "cases.jsonl")).Select(c => new RecordedCase(c));
 }
 
 /// <summary>One case: one exchange, or several in an order.</summary>

@@ -1,7 +1,9 @@
 using System.Globalization;
 using System.Text.Json;
+using Vllm.Server.Protocol;
+using Vllm.Server.Requests;
 
-namespace Vllm.Server.Protocol;
+namespace Vllm.Server.Generation;
 
 /// <summary>The fields that chat and text completions share, as the client sent them: null is "not said".</summary>
 sealed record GenerationFields

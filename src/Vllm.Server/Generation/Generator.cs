@@ -4,9 +4,10 @@ using Microsoft.AspNetCore.Http;
 using Vllm.Engine.Requests;
 using Vllm.Server.Metrics;
 using Vllm.Server.Models;
+using Vllm.Server.Protocol;
 using Vllm.Text.Tokenization;
 
-namespace Vllm.Server.Protocol;
+namespace Vllm.Server.Generation;
 
 /// <summary>What the chat and completion endpoints do alike between reading a request and writing its answer.</summary>
 sealed class Generator(AsyncLLM engine, ServerOptions options, ServedModels models, AdmissionRejections rejections)
