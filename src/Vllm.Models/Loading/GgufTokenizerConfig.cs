@@ -40,7 +40,9 @@ static class GgufTokenizerConfig
         };
     }
 
-    /// <summary>The id of a special token; null when there is none, or one outside the vocabulary, as in llama.cpp.</summary>
+    /// <summary>
+    /// The id of a special token; null when there is none, or one outside the vocabulary, as in llama.cpp.
+    /// </summary>
     public static int? TokenId(GgufKeys keys, string name, int vocabSize) =>
         keys.Whole($"tokenizer.ggml.{name}_token_id") is long id && id >= 0 && id < vocabSize ? (int)id : null;
 

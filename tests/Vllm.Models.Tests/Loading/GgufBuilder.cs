@@ -3,7 +3,7 @@ using Vllm.Kernels.Formats;
 
 namespace Vllm.Tests.Loading;
 
-/// <summary>Writes small GGUF files: metadata and tensors in the order added, data seeded by the tensor's index.</summary>
+/// <summary>Writes small GGUF files: metadata and tensors in the order added, data seeded by the index.</summary>
 sealed class GgufBuilder(uint version = 3)
 {
     const int Alignment = 32;
@@ -67,8 +67,8 @@ sealed class GgufBuilder(uint version = 3)
 
     public GgufBuilder Tensor(string name, GgmlType type, params int[] shape)
     {
-        long sizeBytes = GgmlTypes.RowSizeBytes(type, shape[^1]) * shape.SkipLast(1).Aggregate(1, (product, size) => product * size);
-        var data = new byte[sizeBytes];
+        int numRows = shape.SkipLast(1).Aggregate(1, (product, size) => product * size);
+        var data = new byte[numRows * GgmlTypes.RowSizeBytes(type, shape[^1])];
         new Random(_tensors.Count).NextBytes(data);
         while (_data.Length % Alignment != 0) _data.WriteByte(0);
         _tensors.Add(Bytes(writer =>
