@@ -8,7 +8,7 @@ sealed class GgufBuilder(uint version = 3)
 {
     const int Alignment = 32;
 
-    readonly List<byte[]> _entries = [];
+    readonly List<(string Key, byte[] Bytes)> _entries = [];
     readonly List<byte[]> _tensors = [];
     readonly MemoryStream _data = new();
 
@@ -56,12 +56,18 @@ sealed class GgufBuilder(uint version = 3)
     /// <summary>A value of any type, given as the bytes behind the type number.</summary>
     public GgufBuilder Entry(string key, uint type, Action<BinaryWriter> writeValue)
     {
-        _entries.Add(Bytes(writer =>
+        _entries.Add((key, Bytes(writer =>
         {
             WriteText(writer, key);
             writer.Write(type);
             writeValue(writer);
-        }));
+        })));
+        return this;
+    }
+
+    public GgufBuilder Without(string key)
+    {
+        _entries.RemoveAll(entry => entry.Key == key);
         return this;
     }
 
@@ -89,7 +95,7 @@ sealed class GgufBuilder(uint version = 3)
         writer.Write(version);
         writer.Write((long)_tensors.Count);
         writer.Write((long)_entries.Count);
-        foreach (byte[] part in _entries.Concat(_tensors)) writer.Write(part);
+        foreach (byte[] part in _entries.Select(entry => entry.Bytes).Concat(_tensors)) writer.Write(part);
         while (writer.BaseStream.Position % Alignment != 0) writer.Write((byte)0);
         writer.Write(_data.ToArray());
     });

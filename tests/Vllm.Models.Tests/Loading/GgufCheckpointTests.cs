@@ -70,6 +70,47 @@ public class GgufCheckpointTests
         Assert.Equal(("model.norm.weight", "shape [5]", "[4]"), (shape.Subject, shape.Expected, shape.Found));
     }
 
+    [Theory]
+    [InlineData("general.architecture")]
+    [InlineData("llama.block_count")]
+    [InlineData("llama.context_length")]
+    [InlineData("llama.embedding_length")]
+    [InlineData("llama.feed_forward_length")]
+    [InlineData("llama.attention.head_count")]
+    [InlineData("llama.attention.layer_norm_rms_epsilon")]
+    [InlineData("tokenizer.ggml.model")]
+    [InlineData("tokenizer.ggml.tokens")]
+    [InlineData("tokenizer.ggml.merges")]
+    public void Open_NamesMissingKey(string key)
+    {
+        using var folder = new TempFolder();
+        string path = folder.Write("model.gguf", GgufBuilder.Llama().Without(key).Build());
+
+        ModelLoadException? refusal = Bounded.Run(() => Checkpoint.Open(path).Dispose());
+
+        Assert.Equal((path, key, "nothing"), (refusal?.File, refusal?.Subject, refusal?.Found));
+    }
+
+    [Theory]
+    [InlineData("llama.block_count", 5_000u)]
+    [InlineData("llama.attention.head_count", 3u)]
+    [InlineData("llama.attention.head_count_kv", 0u)]
+    [InlineData("llama.attention.key_length", 3u)]
+    [InlineData("llama.rope.dimension_count", 4u)]
+    [InlineData("llama.rope.freq_base", 1u)]
+    [InlineData("llama.embedding_length", uint.MaxValue)]
+    public void Open_NamesWrongValue(string key, uint value)
+    {
+        using var folder = new TempFolder();
+        GgufBuilder builder = GgufBuilder.Llama().Without(key).UInt32(key, value);
+        if (key == "llama.attention.head_count") builder.Without("llama.attention.key_length");
+        string path = folder.Write("model.gguf", builder.Build());
+
+        ModelLoadException? refusal = Bounded.Run(() => Checkpoint.Open(path).Dispose());
+
+        Assert.Equal((path, key), (refusal?.File, refusal?.Subject));
+    }
+
     [Fact]
     public void Open_ReadsTokenizerConfig()
     {
