@@ -1,6 +1,7 @@
 using System.Net;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Connections;
+using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Features;
 using Microsoft.AspNetCore.Http;
@@ -106,7 +107,7 @@ public sealed class ApiServer : IAsyncDisposable
         var models = new ServedModels(engine.Config);
         var rejections = new AdmissionRejections(options, engine.Metrics);
         var generator = new Generator(engine, options, models, rejections);
-        var chatPrompts = new ChatPrompts(engine, options, models);
+        var chatPrompts = new ChatPrompts(engine, models);
         var load = new ServerLoad(options);
         var tokenize = new TokenizeEndpoints(generator, chatPrompts);
 

@@ -40,7 +40,7 @@ sealed class PrometheusText(double created, params (string Name, string Value)[]
         Created(name, help, [.. samples.Select(s => new[] { (label, s.Value) })]);
     }
 
-    /// <param name="maxBound">Bounds above this are left out: no value can be there.</param>
+    /// <summary>A histogram; bounds above <paramref name="maxBound"/> are left out, as no value can be there.</summary>
     public void Histogram(string name, string help, Histogram histogram, double maxBound = double.PositiveInfinity)
     {
         HistogramHead(name, help);

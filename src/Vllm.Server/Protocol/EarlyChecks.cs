@@ -24,7 +24,8 @@ static class EarlyChecks
         AtLeastMinusOne(count, "prompt_logprobs");
     }
 
-    /// <param name="how">What <c>logprobs</c> must be: chat has a flag there, completions a number.</param>
+    /// <summary>Log-probabilities of given tokens need <c>logprobs</c>, which is a flag in chat and a number in
+    /// completions: hence <paramref name="how"/> it must be set.</summary>
     public static void TokenIdLogprobs(RequestFields fields, string how)
     {
         if (!fields.TryGet("logprob_token_ids", out _) || fields.TryGet("logprobs", out JsonElement value) && IsTrue(value)) return;

@@ -56,6 +56,9 @@ static class JsonBody
         throw new UnreadableBodyException();
     }
 
+    /// <summary>JSON inside a string of a request.</summary>
+    public static JsonElement ParseText(string text) => Parse(Encoding.UTF8.GetBytes(text));
+
     static bool TryParse(ReadOnlyMemory<byte> utf8, out JsonElement element)
     {
         element = default;

@@ -14,8 +14,7 @@ sealed class LogprobsWriter(TokenText tokenText, bool asIds)
     readonly List<int> _context = [];
     int _textOffset;
 
-    /// <summary>The chat form: a list of tokens with bytes and alternatives.</summary>
-    /// <param name="numTop">Alternatives per token; -1 = all.</param>
+    /// <summary>The chat form: a list of tokens with bytes and <paramref name="numTop"/> alternatives (-1 = all).</summary>
     public void WriteChat(Utf8JsonWriter json, IReadOnlyList<TokenLogprobs> logprobs, int numTop)
     {
         json.WriteStartObject();
@@ -49,10 +48,8 @@ sealed class LogprobsWriter(TokenText tokenText, bool asIds)
         json.WriteEndArray();
     }
 
-    /// <summary>The completion form: four parallel lists.</summary>
-    /// <param name="tokenIds">The tokens; prompt tokens first when they are echoed.</param>
-    /// <param name="logprobs">One per token; null for the prompt's first.</param>
-    /// <param name="numTop">Alternatives per token besides the chosen one; -1 = all.</param>
+    /// <summary>The completion form: four parallel lists, with <paramref name="numTop"/> alternatives (-1 = all) besides the
+    /// chosen token. Echoed prompt tokens come first; the very first has no log-probability.</summary>
     public void WriteCompletion(
         Utf8JsonWriter json, IReadOnlyList<int> tokenIds, IReadOnlyList<TokenLogprobs?> logprobs, int numTop)
     {

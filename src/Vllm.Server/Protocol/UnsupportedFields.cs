@@ -28,7 +28,7 @@ static class UnsupportedFields
         if (fields.TryGet("tools", out _)) Fail("tools");
         if (fields.TryGet("tool_choice", out JsonElement choice) && !IsNone(choice)) Fail("tool_choice");
         if (fields.Integer("thinking_token_budget") is { } budget && budget != -1) Fail("thinking_token_budget");
-        if (fields.Integer("routed_experts_prompt_start") is > 0) Fail("routed_experts_prompt_start");
+        if (fields.Int("routed_experts_prompt_start") > 0) Fail("routed_experts_prompt_start");
     }
 
     static bool IsNone(JsonElement choice) => choice.ValueKind == JsonValueKind.String && choice.ValueEquals("none");

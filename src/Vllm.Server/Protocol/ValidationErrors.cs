@@ -14,8 +14,7 @@ sealed class ValidationErrors
 
     public int Count => _errors.Count;
 
-    /// <summary>Adds one error.</summary>
-    /// <param name="context">The extra facts as Python prints a dictionary, without them null.</param>
+    /// <summary>Adds one error; <paramref name="context"/> is a Python dictionary of further facts.</summary>
     public void Add(string type, string location, string message, JsonElement input, string? context = null) =>
         Add(type, location, message, Describe(input), context);
 

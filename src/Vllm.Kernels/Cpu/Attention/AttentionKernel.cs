@@ -1,3 +1,4 @@
+using Vllm.Kernels.Cpu.CodeGen;
 using Vllm.Kernels.Cpu.Simd;
 using Vllm.Kernels.Cpu.Threading;
 
@@ -34,9 +35,17 @@ public sealed unsafe class AttentionKernel : IDisposable
 
     readonly Func<DType, int, int, TileKernel> _createKernel;
 
-    internal static KernelVariants<Func<DType, int, int, TileKernel>> Variants { get; } =
-        VectorWidths.Variants<Func<DType, int, int, TileKernel>>(
-            "ATTENTION", Vector<Float512>, Vector<Float256>, Vector<Float128>, Vector<Float1>);
+    /// <summary>Makers of the tile kernel; <c>VLLM_KERNEL_ATTENTION</c> forces one.</summary>
+    internal static KernelVariants<Func<DType, int, int, TileKernel>> Variants { get; } = new(
+        "ATTENTION",
+        new("avx512_bf16", CpuFeatures.HasAvx512Bf16, EmittedForBFloat16),
+        new("vector512", System.Runtime.Intrinsics.Vector512.IsHardwareAccelerated, Vector<Float512>),
+        new("vector256", System.Runtime.Intrinsics.Vector256.IsHardwareAccelerated, Vector<Float256>),
+        new("vector128", System.Runtime.Intrinsics.Vector128.IsHardwareAccelerated, Vector<Float128>),
+        new("scalar", true, Vector<Float1>));
+
+    static TileKernel EmittedForBFloat16(DType dtype, int dims, int columns) =>
+        dtype == DType.BF16 ? new EmittedTileKernel(dims, columns) : Vector<Float512>(dtype, dims, columns);
 
     static TileKernel Vector<TVector>(DType dtype, int dims, int columns)
         where TVector : unmanaged, IFloatVector<TVector> =>
@@ -115,6 +124,7 @@ public sealed unsafe class AttentionKernel : IDisposable
 
     public void Dispose()
     {
+        foreach (TileKernel kernel in _kernels.Values) kernel.Dispose();
         _plan.Dispose();
         foreach (AttentionWorker worker in _workers) worker.Dispose();
     }

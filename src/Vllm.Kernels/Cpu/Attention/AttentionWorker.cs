@@ -12,7 +12,6 @@ sealed unsafe class AttentionWorker : IDisposable
 
     readonly NativeBuffer _arguments = new(sizeof(TileArguments));
     readonly NativeBuffer _softmax = new(MaxGroups * sizeof(SoftmaxState));
-    readonly NativeBuffer _probabilities = new(TileKernel.MaxRows * TileKernel.TileTokens * sizeof(float));
     NativeBuffer _queries = new(0);   // [RowBlock] packed rows
     NativeBuffer _partials = new(0);  // [2] partial results: the running one and the current segment's
     NativeBuffer _gathered = new(0);  // one tile of keys and values, for block sizes that are no multiple of 16
@@ -90,7 +89,6 @@ sealed unsafe class AttentionWorker : IDisposable
         NativeMemory.Clear(partial, (nuint)(n * job.Dims) * sizeof(float));
         for (int group = 0; group < numGroups; group++) Softmax[group].Reset();
         TileArguments* a = Arguments;
-        a->Probabilities = (float*)_probabilities.Address;
         for (int tile = first; tile < end; tile++)
         {
             SetTile(job, unit, tile, a->Keys, a->Values);
@@ -244,7 +242,6 @@ sealed unsafe class AttentionWorker : IDisposable
     {
         _arguments.Dispose();
         _softmax.Dispose();
-        _probabilities.Dispose();
         _queries.Dispose();
         _partials.Dispose();
         _gathered.Dispose();

@@ -11,7 +11,7 @@ namespace Vllm.Kernels.Cpu.Attention;
 /// </code>
 /// No result bit of a row depends on the other rows of the call, nor on invisible tokens.
 /// </summary>
-abstract unsafe class TileKernel
+abstract unsafe class TileKernel : IDisposable
 {
     /// <summary>Tokens of a tile. Tiles start at multiples of it.</summary>
     public const int TileTokens = 64;
@@ -44,6 +44,8 @@ abstract unsafe class TileKernel
     /// <param name="isMasked">Whether a token of the tile is invisible to a row: the visible ranges count.</param>
     /// <param name="prefetch">Which lines of the next tile to fetch meanwhile.</param>
     public abstract void Run(TileArguments* arguments, int numRows, bool isMasked, PrefetchLines prefetch);
+
+    public virtual void Dispose() { }
 }
 
 /// <summary>Lines of the next tile that a call prefetches; two row groups on one tile take a half each.</summary>
@@ -68,9 +70,6 @@ unsafe struct TileArguments
 
     /// <summary>Running maxima and sums, updated.</summary>
     public SoftmaxState* Softmax;
-
-    /// <summary>Scratch for p: [numRows, <see cref="TileKernel.TileTokens"/>] floats.</summary>
-    public float* Probabilities;
 
     /// <summary>First key and value pair row of each 16 tokens.</summary>
     public fixed long Keys[4];

@@ -21,11 +21,11 @@ sealed unsafe class VectorTileKernel<TVector, TElement>(int dims, int columns) :
 
     public override void Run(TileArguments* a, int numRows, bool isMasked, PrefetchLines prefetch)
     {
+        float* p = stackalloc float[TileTokens]; // scores, then weights of a row
         for (int row = 0; row < numRows; row++)
         {
             int first = isMasked ? a->FirstVisible[row] : 0, end = isMasked ? a->EndVisible[row] : TileTokens;
             if (first >= end) continue;
-            float* p = a->Probabilities; // [TileTokens], reused by every row
             float* output = a->Output + (nint)row * dims;
             float* maximum = a->Softmax->Maxima + SoftmaxState.MaximumIndex(row);
             float* sums = a->Softmax->Sums + row * 16;
