@@ -52,6 +52,9 @@ public sealed record SamplingParams
     /// <summary>Return the log-probabilities of the best so many tokens besides the chosen one; -1 = all; null = none.</summary>
     public int? Logprobs { get; init; }
 
+    /// <summary>Return the log-probabilities of these tokens instead of the most likely ones; at most 128.</summary>
+    public IReadOnlyList<int>? LogprobTokenIds { get; init; }
+
     /// <summary>The same for the prompt's tokens.</summary>
     public int? PromptLogprobs { get; init; }
 
@@ -79,11 +82,23 @@ public sealed record SamplingParams
     /// <summary>Keep only the last so many tokens of the prompt; -1 = as many as the model takes.</summary>
     public int? TruncatePromptTokens { get; init; }
 
-    /// <summary>The prompt's blocks are shared only with requests of the same salt.</summary>
+    /// <summary>Compute the whole prompt, even if its beginning is in the prefix cache.</summary>
     public bool SkipReadingPrefixCache { get; init; }
+
+    /// <summary>What each output of a stream holds.</summary>
+    public OutputKind OutputKind { get; init; }
+
+    /// <summary>Ends the answer when its end repeats a pattern; null = off.</summary>
+    public RepetitionDetection? RepetitionDetection { get; init; }
 
     /// <summary>Chooses the most likely token.</summary>
     public bool IsGreedy => Temperature < 1e-5f;
+
+    /// <summary>Log-probabilities per token besides the chosen one: -1 = all, null = none at all.</summary>
+    public int? NumLogprobs => Logprobs ?? (LogprobTokenIds is { Count: > 0 } ids ? ids.Count : null);
+
+    /// <summary>Some token's logit depends on earlier tokens.</summary>
+    public bool HasPenalties => RepetitionPenalty != 1 || FrequencyPenalty != 0 || PresencePenalty != 0;
 
     /// <summary>The same parameters in the form the engine uses: greedy ignores top-p, top-k and min-p; small
     /// temperatures are raised; -1 means off or unset as in vLLM.</summary>
@@ -96,3 +111,10 @@ public sealed record SamplingParams
             : this with { TopK = Math.Max(TopK, 0), Temperature = temperature, Seed = seed };
     }
 }
+
+/// <summary>Which repetitions end an answer: a pattern of <c>MinPatternSize</c>…<c>MaxPatternSize</c> tokens that
+/// stands at least <c>MinCount</c> times in a row at the end of the output.</summary>
+/// <param name="MaxPatternSize">Longest pattern in tokens; 0 = off.</param>
+/// <param name="MinPatternSize">Shortest pattern in tokens; 0 counts as 1.</param>
+/// <param name="MinCount">Occurrences, at least 2.</param>
+public sealed record RepetitionDetection(int MaxPatternSize, int MinPatternSize, int MinCount);

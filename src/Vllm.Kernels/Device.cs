@@ -84,8 +84,12 @@ public abstract class Device : IDisposable
     /// <summary>output[i] = x[rows[i]].</summary>
     public abstract void GatherRows(Tensor x, ReadOnlySpan<int> rows, Tensor output);
 
-    /// <summary>Runs body(i) for i in [0, num) on the device's host workers; for per-row work such as sampling.</summary>
-    public abstract void ParallelFor(int num, Action<int> body);
+    /// <summary>Threads that <see cref="ParallelFor"/> spreads work over.</summary>
+    public abstract int NumWorkers { get; }
+
+    /// <summary>Runs body(i, worker) for i in [0, num) on the device's host workers; for per-row work such as sampling.
+    /// Calls that run at the same time have different workers.</summary>
+    public abstract void ParallelFor(int num, Action<int, int> body);
 
     public abstract void Dispose();
 }

@@ -1,4 +1,5 @@
 using Vllm.Engine.KvCache;
+using Vllm.Engine.Sampling;
 
 namespace Vllm.Engine.Requests;
 
@@ -14,6 +15,9 @@ enum RequestStatus
 /// <summary>One sequence that the engine works on. Owned by the engine thread from the moment it is added.</summary>
 sealed class Request
 {
+    /// <summary>Room for so many output tokens is made at once, so that steps seldom grow the list.</summary>
+    const int MaxReservedOutputTokens = 256;
+
     readonly List<int> _tokenIds;
 
     public Request(string id, IReadOnlyList<int> promptTokenIds, SamplingParams samplingParams, int maxTokens)
@@ -22,7 +26,8 @@ sealed class Request
         NumPromptTokens = promptTokenIds.Count;
         SamplingParams = samplingParams;
         MaxTokens = maxTokens;
-        _tokenIds = [.. promptTokenIds];
+        _tokenIds = new List<int>(promptTokenIds.Count + Math.Min(maxTokens, MaxReservedOutputTokens));
+        _tokenIds.AddRange(promptTokenIds);
     }
 
     public string Id { get; }
@@ -31,7 +36,8 @@ sealed class Request
 
     public int NumPromptTokens { get; }
 
-    /// <summary>The resolved limit: <see cref="SamplingParams.MaxTokens"/> or what fits into the model's length.</summary>
+    /// <summary>The resolved limit: <see cref="SamplingParams.MaxTokens"/> or what fits into the model's
+    /// length.</summary>
     public int MaxTokens { get; }
 
     /// <summary>The end-of-sequence token, or null when the request goes on after it.</summary>
@@ -45,6 +51,28 @@ sealed class Request
 
     /// <summary>Joins the hash of the first block: prompts of different salts share nothing.</summary>
     public string? CacheSalt { get; init; }
+
+    /// <summary>The token sequences of <see cref="SamplingParams.BadWords"/>.</summary>
+    public IReadOnlyList<int[]> BadWords { get; init; } = [];
+
+    /// <summary>Where its tokens go; null in a scheduler without readers.</summary>
+    public SequenceOutput? Output { get; init; }
+
+    /// <summary>The sampler's state, made with the first token.</summary>
+    public SamplerRow? SamplerRow { get; set; }
+
+    /// <summary>Log-probabilities of the prompt's tokens from the second on, as far as computed.</summary>
+    public List<SampledLogprobs> PromptLogprobs { get; } = [];
+
+    /// <summary>When it was submitted, first scheduled, got its first and its last token: timestamps of the engine's clock,
+    /// 0 = not yet.</summary>
+    public long ArrivalTimestamp { get; init; }
+
+    public long FirstScheduledTime { get; set; }
+
+    public long FirstTokenTime { get; set; }
+
+    public long LastTokenTime { get; set; }
 
     public RequestStatus Status { get; set; }
 
@@ -73,7 +101,18 @@ sealed class Request
 
     public int NumPreemptions { get; set; }
 
-    /// <summary>Hashes of the full blocks of <see cref="TokenIds"/>, filled by the KV cache as blocks fill up.</summary>
+    /// <summary>The whole prompt is computed: by wish, or because its log-probabilities are asked for.</summary>
+    public bool SkipsReadingPrefixCache =>
+        SamplingParams.SkipReadingPrefixCache || SamplingParams.PromptLogprobs is not null;
+
+    /// <summary>Place in the waiting queue under first come, first served; set by the queue.</summary>
+    public long QueuePosition { get; set; }
+
+    /// <summary>The KV blocks it holds, in order of position; empty while it waits.</summary>
+    public BlockTable BlockTable { get; } = new();
+
+    /// <summary>Hashes of the full blocks of <see cref="TokenIds"/>, filled by the KV cache as blocks fill
+    /// up.</summary>
     public List<BlockHash> BlockHashes { get; } = [];
 
     public bool IsFinished => Status == RequestStatus.Finished;

@@ -2,7 +2,8 @@ using Vllm.Engine.Requests;
 
 namespace Vllm.Engine.Scheduling;
 
-/// <summary>What one step computes. The object and its lists are reused by the next step: read it before that.</summary>
+/// <summary>What one step computes. The object and its lists are reused by the next step: read it before
+/// that.</summary>
 sealed class SchedulerOutput
 {
     /// <summary>Requests of the step with the number of tokens each computes, running ones first.</summary>
@@ -11,6 +12,9 @@ sealed class SchedulerOutput
     /// <summary>Requests that lost their blocks in this step, in order.</summary>
     public List<Request> Preempted { get; } = [];
 
+    /// <summary>Requests that ended since the step before, in whatever way: what is kept for them can go.</summary>
+    public List<Request> Finished { get; } = [];
+
     public int TotalNumScheduledTokens { get; set; }
 }
 
@@ -18,9 +22,12 @@ sealed class SchedulerOutput
 /// <param name="Request">The request; its <c>NumComputedTokens</c> already counts this step.</param>
 /// <param name="NumComputedTokens">Tokens computed before this step.</param>
 /// <param name="NumTokens">Tokens computed in this step.</param>
-/// <param name="BlockIds">Physical ids of all its blocks, in order of position; valid during the step.</param>
-readonly record struct ScheduledRequest(Request Request, int NumComputedTokens, int NumTokens, IReadOnlyList<int> BlockIds)
+/// <param name="BlockIds">Physical ids of all its blocks, in order of position; valid during the step, even when the
+/// request is aborted meanwhile.</param>
+readonly record struct ScheduledRequest(
+    Request Request, int NumComputedTokens, int NumTokens, ReadOnlyMemory<int> BlockIds)
 {
-    /// <summary>The step reaches the request's last token, so that a new one is sampled.</summary>
-    public bool ProducesToken => NumComputedTokens + NumTokens == Request.NumTokens;
+    /// <summary>The step reaches the request's last token, so that a new one is sampled. Decided when the step is made:
+    /// it stays true after the new token was appended.</summary>
+    public bool ProducesToken { get; } = NumComputedTokens + NumTokens == Request.NumTokens;
 }

@@ -18,12 +18,17 @@ public sealed class CpuDevice : Device
     readonly MatMulKernel _matMul;
     readonly AttentionKernel _attention;
 
+    readonly Action<int> _runShare;
+    Action<int, int>? _body;
+    int _numItems;
+
     /// <param name="numThreads">Threads, the caller's included; 0 = one per physical core.</param>
     public CpuDevice(int numThreads = 0)
     {
         _team = new WorkerTeam(numThreads > 0 ? numThreads : Topology.NumPhysicalCores);
         _matMul = new MatMulKernel(_team);
         _attention = new AttentionKernel(_team);
+        _runShare = RunShare;
     }
 
     public override string Name => $"CPU ({_team.NumWorkers} threads)";
@@ -72,10 +77,24 @@ public sealed class CpuDevice : Device
         for (int i = 0; i < rows.Length; i++) x.Row<float>(rows[i]).CopyTo(output.Row<float>(i));
     }
 
-    public override void ParallelFor(int num, Action<int> body) => _team.ParallelFor(num, body);
+    public override int NumWorkers => _team.NumWorkers;
+
+    public override void ParallelFor(int num, Action<int, int> body)
+    {
+        _body = body;
+        _numItems = num;
+        _team.ParallelFor(_team.NumWorkers, _runShare);
+    }
+
+    void RunShare(int worker)
+    {
+        (int first, int end) = WorkerTeam.Share(_numItems, worker, _team.NumWorkers);
+        for (int i = first; i < end; i++) _body!(i, worker);
+    }
 
     public override void Dispose()
     {
+        _attention.Dispose();
         _matMul.Dispose();
         _team.Dispose();
         foreach (NativeBuffer buffer in _buffers) buffer.Dispose();

@@ -5,16 +5,6 @@ using Vllm.Kernels.Memory;
 namespace Vllm.Models.Loading;
 
 /// <summary>
-/// A tensor of a GGUF file. <see cref="Dimensions"/> are in the file's order, fastest first; <see cref="Shape"/> is the
-/// same row-major, as PyTorch writes it.
-/// </summary>
-public sealed record GgufTensor(
-    string File, string Name, GgmlType Type, IReadOnlyList<long> Dimensions, MappedBytes Data)
-{
-    public IReadOnlyList<long> Shape { get; } = [.. Dimensions.Reverse()];
-}
-
-/// <summary>
 /// A model file in GGUF, versions 2 and 3, little-endian
 /// (<see href="https://github.com/ggml-org/ggml/blob/master/docs/gguf.md"/>). The file is mapped, tensor data is not
 /// copied. All of the header is checked on opening, so that later reads cannot leave the file: a defect is a
@@ -28,7 +18,7 @@ public sealed class GgufFile : IDisposable
     const int MaxDimensions = 4; // GGML_MAX_DIMS
 
     readonly List<MappedFile> _maps = [];
-    readonly Dictionary<string, GgufTensor> _tensors = new(StringComparer.Ordinal);
+    readonly Dictionary<string, CheckpointTensor> _tensors = new(StringComparer.Ordinal);
 
     GgufFile(string path) => Path = path;
 
@@ -40,8 +30,8 @@ public sealed class GgufFile : IDisposable
     /// </summary>
     public IReadOnlyDictionary<string, object> Metadata { get; private set; } = null!;
 
-    /// <summary>Tensors of all files of the model by name.</summary>
-    public IReadOnlyDictionary<string, GgufTensor> Tensors => _tensors;
+    /// <summary>Tensors of all files of the model by name; shapes are row-major, the reverse of the file's order.</summary>
+    public IReadOnlyDictionary<string, CheckpointTensor> Tensors => _tensors;
 
     public static GgufFile Open(string path)
     {
@@ -51,6 +41,7 @@ public sealed class GgufFile : IDisposable
             file.Metadata = file.ReadPart(path);
             foreach (string part in GgufSplit.OtherParts(path, file.Metadata))
                 GgufSplit.CheckPart(path, part, file.Metadata, file.ReadPart(part));
+            GgufSplit.CheckTensorCount(path, file.Metadata, file.Tensors.Count);
             return file;
         }
         catch
@@ -107,38 +98,25 @@ public sealed class GgufFile : IDisposable
         uint numDimensions = reader.UInt32();
         if (numDimensions > MaxDimensions)
             throw reader.Defect($"at most {MaxDimensions} dimensions", $"{numDimensions}");
-        var dimensions = new long[numDimensions];
-        for (int i = 0; i < dimensions.Length; i++) dimensions[i] = ReadDimension(ref reader, i);
+        var shape = new int[numDimensions];
+        for (int i = shape.Length - 1; i >= 0; i--) shape[i] = ReadDimension(ref reader); // the file's order is reversed
         var type = (GgmlType)reader.UInt32();
-        long sizeBytes = SizeBytes(ref reader, type, dimensions);
+        int blockValues = type is >= 0 and < GgmlType.Bool ? GgmlTypes.Block(type).NumValues : 0;
+        if (blockValues == 0) throw reader.Defect("a tensor type of GGUF", $"{(uint)type}");
+        if (!CheckpointTensor.TryDataSizeBytes(type, shape, out long sizeBytes))
+            throw reader.Defect($"rows of whole {type} blocks ({blockValues} values)", $"[{string.Join(", ", shape)}]");
         ulong offset = reader.UInt64();
         if (offset % (uint)alignment != 0)
             throw reader.Defect($"an offset that is a multiple of {alignment}", $"{offset}");
         if (offset > long.MaxValue / 2) throw reader.Defect("an offset inside the file", $"{offset}");
-        return new(name, type, dimensions, (long)offset, sizeBytes);
+        return new(name, type, shape, (long)offset, sizeBytes);
     }
 
-    static long ReadDimension(ref GgufReader reader, int index)
+    static int ReadDimension(ref GgufReader reader)
     {
-        ulong dimension = reader.UInt64();
-        if (dimension is 0 or > long.MaxValue) throw reader.Defect($"dimension {index} above zero", $"{(long)dimension}");
-        return (long)dimension;
-    }
-
-    static long SizeBytes(ref GgufReader reader, GgmlType type, long[] dimensions)
-    {
-        (int blockValues, int blockSizeBytes) = type < GgmlType.Bool ? GgmlTypes.Block(type) : default;
-        if (blockValues == 0) throw reader.Defect("a tensor type of GGUF", $"{(uint)type}");
-        long rowLength = dimensions.Length == 0 ? 1 : dimensions[0];
-        if (rowLength % blockValues != 0)
-            throw reader.Defect($"rows of whole {type} blocks ({blockValues} values)", $"{rowLength} values");
-        Int128 sizeBytes = (Int128)(rowLength / blockValues) * blockSizeBytes;
-        foreach (long dimension in dimensions.AsSpan(Math.Min(1, dimensions.Length)))
-        {
-            sizeBytes *= dimension;
-            if (sizeBytes > long.MaxValue / 2) throw reader.Defect("a tensor that fits a file", $"{sizeBytes} bytes");
-        }
-        return (long)sizeBytes;
+        ulong size = reader.UInt64();
+        if (size is 0 or > int.MaxValue) throw reader.Defect($"dimensions from 1 to {int.MaxValue}", $"{(long)size}");
+        return (int)size;
     }
 
     /// <summary>Maps the data of the entries, which must lie inside the file and not overlap.</summary>
@@ -153,7 +131,7 @@ public sealed class GgufFile : IDisposable
             end = entry.Offset + entry.SizeBytes;
             if (end > map.Length - dataStart)
                 throw Defect($"{end:N0} bytes of tensor data", $"{Math.Max(0, map.Length - dataStart):N0}: cut short");
-            var tensor = new GgufTensor(map.Path, entry.Name, entry.Type, entry.Dimensions,
+            var tensor = new CheckpointTensor(map.Path, entry.Name, entry.Type, entry.Shape,
                 map.Bytes.Slice(dataStart + entry.Offset, entry.SizeBytes));
             if (!_tensors.TryAdd(entry.Name, tensor))
                 throw Defect("every tensor name once", "the name twice");
@@ -164,5 +142,5 @@ public sealed class GgufFile : IDisposable
 
     static long AlignUp(long position, int alignment) => (position + alignment - 1) & -(long)alignment;
 
-    readonly record struct TensorEntry(string Name, GgmlType Type, long[] Dimensions, long Offset, long SizeBytes);
+    readonly record struct TensorEntry(string Name, GgmlType Type, int[] Shape, long Offset, long SizeBytes);
 }

@@ -1,13 +1,15 @@
 using System.Globalization;
+using System.Text.RegularExpressions;
 
 namespace Vllm.Models.Loading;
 
 /// <summary>Models split into <c>name-00001-of-0000N.gguf</c> …; the keys <c>split.*</c> say how many parts there are.</summary>
-static class GgufSplit
+static partial class GgufSplit
 {
     const int DigitsLength = 5;
     const string CountKey = "split.count";
     const string NumberKey = "split.no";
+    const string TensorsCountKey = "split.tensors.count";
 
     /// <summary>Paths of the parts behind the first; none when the model is not split.</summary>
     public static IEnumerable<string> OtherParts(string path, IReadOnlyDictionary<string, object> metadata)
@@ -22,6 +24,16 @@ static class GgufSplit
                select $"{prefix}-{Digits(number)}-of-{Digits(count)}.gguf";
     }
 
+    /// <summary>Whether a file is a model or the first part of one, by its name.</summary>
+    public static bool IsFirstOrWhole(string path)
+    {
+        Match part = PartName().Match(path);
+        return !part.Success || part.Groups[1].ValueSpan.TrimStart('0') is "1";
+    }
+
+    [GeneratedRegex(@"-([0-9]{5})-of-[0-9]{5}\.gguf$")]
+    private static partial Regex PartName();
+
     /// <summary>A part must say the number that its name says, and the count of the first.</summary>
     public static void CheckPart(string firstPath, string path,
         IReadOnlyDictionary<string, object> first, IReadOnlyDictionary<string, object> part)
@@ -33,11 +45,19 @@ static class GgufSplit
             throw new ModelLoadException(path, NumberKey, "the number in the file name less one", $"{part.GetValueOrDefault(NumberKey) ?? "nothing"}");
     }
 
+    /// <summary>All parts together must hold as many tensors as the first says.</summary>
+    public static void CheckTensorCount(string path, IReadOnlyDictionary<string, object> metadata, int numTensors)
+    {
+        if (Number(path, metadata, TensorsCountKey) is long expected && expected != numTensors)
+            throw new ModelLoadException(path, TensorsCountKey, $"{numTensors}, as the parts hold", $"{expected}");
+    }
+
     static long? Number(string path, IReadOnlyDictionary<string, object> metadata, string key)
     {
         if (!metadata.TryGetValue(key, out object? value)) return null;
         return value switch
         {
+            byte number => number,
             ushort number => number,
             uint number => number,
             int number => number,

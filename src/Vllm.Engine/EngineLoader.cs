@@ -1,0 +1,168 @@
+using Vllm.Engine.Execution;
+using Vllm.Engine.KvCache;
+using Vllm.Engine.Scheduling;
+using Vllm.Kernels;
+using Vllm.Kernels.Cpu;
+using Vllm.Models;
+using Vllm.Models.Architectures;
+using Vllm.Models.Loading;
+using Vllm.Text.ChatTemplates;
+using Vllm.Text.Tokenization;
+
+namespace Vllm.Engine;
+
+/// <summary>Everything that an engine is made of, ready to run.</summary>
+sealed record LoadedEngine(
+    EngineConfig Config, Scheduler Scheduler, ModelRunner Runner, Tokenizer Tokenizer, ChatTemplate? ChatTemplate);
+
+/// <summary>
+/// From options to a ready engine: (1) open the checkpoint; (2) settle type, device and lengths; (3) build the model,
+/// packing its weights, while the tokenizer is read; (4) size the KV cache; (5) put it together.
+/// </summary>
+static class EngineLoader
+{
+    /// <summary>vLLM's VLLM_CPU_KVCACHE_SPACE default.</summary>
+    const long DefaultCpuKvCacheBytes = 4L << 30;
+
+    /// <summary>The CPU attention works in tiles of so many tokens.</summary>
+    const int CpuBlockSize = 64;
+
+    /// <exception cref="ModelLoadException">The checkpoint is missing or broken.</exception>
+    /// <exception cref="ArgumentException">Options that contradict each other or the model.</exception>
+    public static LoadedEngine Load(EngineOptions options, IProgress<LoadProgress>? progress)
+    {
+        IReadOnlyList<string> problems = options.Validate();
+        if (problems.Count > 0) throw new ArgumentException(string.Join(" ", problems));
+        using Checkpoint checkpoint = Checkpoint.Open(options.Model);                       // (1)
+        ModelConfig model = checkpoint.Config;
+        DType dtype = ResolveDType(options.Dtype, checkpoint);                              // (2)
+        int blockSize = options.BlockSize ?? CpuBlockSize;
+        var device = new CpuDevice(options.NumThreads);
+        try
+        {
+            KvCacheSizing sizing = SizeKvCache(options, checkpoint, dtype, blockSize);           // (4)
+            Task<(Tokenizer, ChatTemplate?)> text = Task.Run(() => LoadText(options, checkpoint));
+            LanguageModel network = BuildModel(options, checkpoint, device, dtype, sizing.MaxModelLen, progress); // (3)
+            (Tokenizer tokenizer, ChatTemplate? template) = text.GetAwaiter().GetResult();
+
+            KvCacheSpec spec = SpecOf(model, dtype, sizing.NumBlocks, blockSize);           // (5)
+            var config = new EngineConfig
+            {
+                Options = options,
+                Architecture = model.Architecture,
+                Dtype = dtype,
+                DeviceName = device.Name,
+                MaxModelLen = sizing.MaxModelLen,
+                BlockSize = blockSize,
+                NumBlocks = sizing.NumBlocks,
+                KvCacheBytes = sizing.NumBlocks * spec.BlockBytes,
+                WeightBytes = network.WeightBytes,
+                WeightFormat = network.WeightFormat,
+                VocabSize = model.VocabSize,
+                EosTokenIds = EosTokenIds(options, checkpoint),
+                BosToken = checkpoint.TokenizerConfig.BosToken,
+                EosToken = checkpoint.TokenizerConfig.EosToken,
+                SamplingDefaults = DefaultsOf(options, checkpoint.GenerationConfig),
+            };
+            var runner = new ModelRunner(config, network, device, device.CreateKvCache(spec));
+            return new LoadedEngine(config, new Scheduler(SchedulerOptionsOf(config)), runner, tokenizer, template);
+        }
+        catch
+        {
+            device.Dispose();
+            throw;
+        }
+    }
+
+    static DType ResolveDType(string name, Checkpoint checkpoint) => name switch
+    {
+        "float32" or "float" => DType.F32,
+        "bfloat16" => DType.BF16,
+        "float16" or "half" => DType.F16,
+        // Quantized weights stay quantized in either 16-bit type; bf16 is the one that the CPU multiplies fast.
+        "auto" => checkpoint.Config.Dtype switch
+        {
+            "float32" => DType.F32,
+            "float16" => DType.F16,
+            _ => DType.BF16,
+        },
+        _ => throw new ArgumentException($"dtype must be auto, float32, bfloat16 or float16, got '{name}'"),
+    };
+
+    static LanguageModel BuildModel(
+        EngineOptions options, Checkpoint checkpoint, Device device, DType dtype, int maxModelLen,
+        IProgress<LoadProgress>? progress)
+    {
+        int numTensors = checkpoint.Tensors.Count;
+        int numLoaded = 0;
+        var weights = new WeightLoader(checkpoint, device, dtype, numParts =>
+            progress?.Report(new LoadProgress("Packing weights", Math.Min(1, (double)(numLoaded += numParts) / numTensors))));
+        return ModelRegistry.Create(new ModelContext(
+            checkpoint.Config, device, weights, maxModelLen, options.MaxNumBatchedTokens, options.MaxNumSeqs));
+    }
+
+    static KvCacheSpec SpecOf(ModelConfig model, DType dtype, int numBlocks, int blockSize) => new(
+        model.NumHiddenLayers, numBlocks, blockSize, model.NumKvHeads, model.HeadDim,
+        dtype == DType.F32 ? DType.F32 : DType.BF16);
+
+    static KvCacheSizing SizeKvCache(EngineOptions options, Checkpoint checkpoint, DType dtype, int blockSize)
+    {
+        ModelConfig model = checkpoint.Config;
+        int maxModelLen = options.MaxModelLen ?? model.MaxModelLen;
+        if (options.MaxModelLen > model.MaxModelLen)
+        {
+            throw new ArgumentException(
+                $"max_model_len {options.MaxModelLen} is more than the model's {model.MaxModelLen}; longer positions were never trained");
+        }
+        long blockBytes = SpecOf(model, dtype, 1, blockSize).BlockBytes;
+        long blocksPerSeq = (maxModelLen + blockSize - 1) / blockSize;
+        long needed = (blocksPerSeq * options.MaxNumSeqs + 1) * blockBytes;
+        long weightBytes = checkpoint.Tensors.Sum(tensor => tensor.Data.Length);
+        long memory = (long)(GC.GetGCMemoryInfo().TotalAvailableMemoryBytes * options.GpuMemoryUtilization) - weightBytes;
+        long available = options.KvCacheMemoryBytes ?? Math.Min(Math.Min(DefaultCpuKvCacheBytes, needed), memory);
+        return KvCacheSizing.Compute(
+            available, blockBytes, blockSize, maxModelLen, autoFit: options.MaxModelLen is null, options.NumGpuBlocksOverride);
+    }
+
+    static SchedulerOptions SchedulerOptionsOf(EngineConfig config) => new()
+    {
+        MaxNumSeqs = config.Options.MaxNumSeqs,
+        MaxNumBatchedTokens = config.Options.MaxNumBatchedTokens,
+        MaxModelLen = config.MaxModelLen,
+        BlockSize = config.BlockSize,
+        NumBlocks = config.NumBlocks,
+        EnablePrefixCaching = config.Options.EnablePrefixCaching,
+        EnableChunkedPrefill = config.Options.EnableChunkedPrefill,
+        Policy = config.Options.SchedulingPolicy,
+        LongPrefillTokenThreshold = config.Options.LongPrefillTokenThreshold,
+    };
+
+    static IReadOnlyList<int> EosTokenIds(EngineOptions options, Checkpoint checkpoint)
+    {
+        IEnumerable<int> ids = checkpoint.Config.EosTokenIds;
+        if (options.GenerationConfig == "auto") ids = ids.Concat(checkpoint.GenerationConfig.EosTokenIds ?? []);
+        return [.. ids.Distinct()];
+    }
+
+    static SamplingDefaults DefaultsOf(EngineOptions options, GenerationConfig generation) =>
+        options.GenerationConfig == "vllm" ? new SamplingDefaults() : new SamplingDefaults
+        {
+            Temperature = (float?)generation.Temperature,
+            TopP = (float?)generation.TopP,
+            TopK = generation.TopK,
+            MinP = (float?)generation.MinP,
+            RepetitionPenalty = (float?)generation.RepetitionPenalty,
+            MaxNewTokens = generation.MaxNewTokens,
+        };
+
+    static (Tokenizer, ChatTemplate?) LoadText(EngineOptions options, Checkpoint checkpoint)
+    {
+        Tokenizer tokenizer = checkpoint.GgufMetadata is { } metadata
+            ? Tokenizer.FromGguf(metadata)
+            : Tokenizer.FromFile(Path.Combine(checkpoint.Path, "tokenizer.json"));
+        string? source = options.ChatTemplate is { } given
+            ? File.Exists(given) ? File.ReadAllText(given) : given
+            : checkpoint.TokenizerConfig.ChatTemplate;
+        return (tokenizer, source is null ? null : ChatTemplate.Compile(source));
+    }
+}

@@ -1,0 +1,99 @@
+using Vllm.Engine.Scheduling;
+
+namespace Vllm;
+
+/// <summary>What the user may choose about an engine. Names and defaults are those of <c>vllm serve</c>'s flags;
+/// null means "derive it from the model or the machine". What was derived stands in <see cref="EngineConfig"/>.</summary>
+public sealed record EngineOptions
+{
+    /// <summary>A GGUF file, or a folder with a Hugging Face checkpoint.</summary>
+    public required string Model { get; init; }
+
+    /// <summary>Names the API answers to; the first is reported. Empty: the model's path.</summary>
+    public IReadOnlyList<string> ServedModelName { get; init; } = [];
+
+    /// <summary>Compute type: auto, float32, bfloat16 or float16. auto keeps quantized weights quantized and takes the
+    /// checkpoint's type otherwise; float32 computes on exactly dequantized weights.</summary>
+    public string Dtype { get; init; } = "auto";
+
+    /// <summary>Where to run: auto or cpu.</summary>
+    public string Device { get; init; } = "auto";
+
+    /// <summary>Longest prompt plus answer, in tokens; null = the model's own limit, or as much as the cache can hold.</summary>
+    public int? MaxModelLen { get; init; }
+
+    /// <summary>Most requests in one step.</summary>
+    public int MaxNumSeqs { get; init; } = 256;
+
+    /// <summary>Most tokens in one step; a longer prompt is computed in chunks.</summary>
+    public int MaxNumBatchedTokens { get; init; } = 2048;
+
+    /// <summary>Tokens per KV block; null = 64 on the CPU, whose attention works in tiles of 64.</summary>
+    public int? BlockSize { get; init; }
+
+    /// <summary>Share of the machine's memory that weights and KV cache may take together.</summary>
+    public double GpuMemoryUtilization { get; init; } = 0.92;
+
+    /// <summary>Bytes of KV cache; null = on the CPU 4 GiB, or what <see cref="MaxNumSeqs"/> requests of
+    /// <see cref="MaxModelLen"/> need if that is less, within <see cref="GpuMemoryUtilization"/>.</summary>
+    public long? KvCacheMemoryBytes { get; init; }
+
+    /// <summary>Number of KV blocks, whatever memory says; for tests.</summary>
+    public int? NumGpuBlocksOverride { get; init; }
+
+    /// <summary>Reuse the blocks of equal prompt beginnings.</summary>
+    public bool EnablePrefixCaching { get; init; } = true;
+
+    /// <summary>Cut prompts that exceed the step's token budget.</summary>
+    public bool EnableChunkedPrefill { get; init; } = true;
+
+    /// <summary>Order of admission and preemption.</summary>
+    public SchedulingPolicy SchedulingPolicy { get; init; }
+
+    /// <summary>Most prompt tokens of one request in a step while others are there; 0 = no limit.</summary>
+    public int LongPrefillTokenThreshold { get; init; }
+
+    /// <summary>Most log-probabilities a request may ask for; -1 = no limit.</summary>
+    public int MaxLogprobs { get; init; } = 20;
+
+    /// <summary>Seed of the draws of requests without one.</summary>
+    public long Seed { get; init; }
+
+    /// <summary>Worker threads; 0 = one per physical core.</summary>
+    public int NumThreads { get; init; }
+
+    /// <summary>A chat template (text or file) in place of the model's.</summary>
+    public string? ChatTemplate { get; init; }
+
+    /// <summary>Where defaults of sampling parameters come from: auto (the model's generation_config.json) or vllm.</summary>
+    public string GenerationConfig { get; init; } = "auto";
+
+    /// <summary>All that is wrong with the values by themselves; empty when nothing is.</summary>
+    public IReadOnlyList<string> Validate()
+    {
+        var problems = new List<string>();
+        Check(Device is "auto" or "cpu", $"device must be auto or cpu, got '{Device}'.");
+        Check(MaxModelLen is null or > 0, $"max_model_len must be positive, got {MaxModelLen}.");
+        Check(MaxNumSeqs > 0, $"max_num_seqs must be positive, got {MaxNumSeqs}.");
+        Check(MaxNumBatchedTokens >= MaxNumSeqs,
+            $"max_num_batched_tokens ({MaxNumBatchedTokens}) must be at least max_num_seqs ({MaxNumSeqs}).");
+        Check(EnableChunkedPrefill || MaxModelLen is null || MaxNumBatchedTokens >= MaxModelLen,
+            $"without chunked prefill max_num_batched_tokens ({MaxNumBatchedTokens}) must be at least max_model_len ({MaxModelLen}).");
+        Check(BlockSize is null or > 0 and <= 1024, $"block_size must be 1 to 1024, got {BlockSize}.");
+        Check(GpuMemoryUtilization is > 0 and <= 1, $"gpu_memory_utilization must be above 0 and at most 1, got {GpuMemoryUtilization}.");
+        Check(KvCacheMemoryBytes is null or > 0, $"kv_cache_memory_bytes must be positive, got {KvCacheMemoryBytes}.");
+        Check(NumGpuBlocksOverride is null or > 1, $"num_gpu_blocks_override must be at least 2, got {NumGpuBlocksOverride}.");
+        Check(NumThreads >= 0, $"num_threads must not be negative, got {NumThreads}.");
+        Check(GenerationConfig is "auto" or "vllm", $"generation_config must be auto or vllm, got '{GenerationConfig}'.");
+        return problems;
+
+        void Check(bool isRight, string problem)
+        {
+            if (!isRight) problems.Add(problem);
+        }
+    }
+}
+
+/// <param name="Stage">What is being done: "Packing weights", ….</param>
+/// <param name="Fraction">0…1 of that.</param>
+public readonly record struct LoadProgress(string Stage, double Fraction);

@@ -1,0 +1,179 @@
+using Vllm.Kernels.Cpu.Sampling;
+
+namespace Vllm.Engine.Sampling;
+
+/// <summary>
+/// The tokens of one row that a draw may return: temperature, then min-p, then top-k, then top-p.
+/// Every limit is a cut in the logits (softmax and division by the temperature keep their order), so the row is neither
+/// changed nor sorted: it is read once or twice, and all else happens on the few tokens above the cut.
+/// </summary>
+sealed class Candidates(SamplerScratch scratch, SamplingKernels kernels)
+{
+    /// <summary>First distance from the maximum, in units of the temperature, in the search for the tokens of top-p, and
+    /// its growth: doubling instead costs ten times as much at 0.99 (measured).</summary>
+    const double FirstDepth = 4, DepthGrowth = 1.25;
+
+    /// <summary>exp(-104) is 0 in fp32: below, nothing has weight.</summary>
+    const double LastDepth = 104;
+
+    /// <summary>Noise streams of one output position.</summary>
+    const uint TokenStream = 0, BlockStream = 1;
+
+    float _max, _temperature;
+    int _count;
+    bool _isAll, _hasWeights;
+
+    /// <summary>Chooses the candidates of a row; the other methods then speak of that row.</summary>
+    public void Select(ReadOnlySpan<float> logits, float temperature, float minP, int topK, float topP)
+    {
+        _temperature = temperature;
+        _max = kernels.BlockMaxima(logits, scratch.BlockMaxima);
+        _hasWeights = false;
+        bool hasTopK = topK > 0 && topK < logits.Length;
+        _isAll = !HasDistribution || (minP == 0 && !hasTopK && topP >= 1);
+        if (_isAll) return;
+
+        if (minP > 0 || hasTopK)
+        {
+            SelectMostLikely(logits, minP, hasTopK ? topK : logits.Length);
+            if (topP < 1) KeepMass(topP * MassOfCandidates());
+        }
+        else
+        {
+            double target = topP * kernels.SumExp(logits, _max, _temperature, scratch.BlockSums);
+            SelectMass(logits, target);
+            KeepMass(target);
+        }
+    }
+
+    /// <summary>False when the largest quotient is infinite or there is none: then the largest logit is taken.</summary>
+    bool HasDistribution => float.IsFinite(_max / _temperature);
+
+    void SelectMostLikely(ReadOnlySpan<float> logits, float minP, int topK)
+    {
+        float cut = float.MinValue;
+        if (minP > 0) cut = LowestLogit(_max / _temperature + Math.Log(minP), _max);
+        if (topK <= scratch.BlockMaxima.Length)
+        {
+            // The k-th largest of the block maxima is a lower bound of the k-th largest logit.
+            float kthMaximum = kernels.KthLargest(scratch.BlockMaxima, topK);
+            cut = Math.Max(cut, LowestLogit(kthMaximum / _temperature, kthMaximum));
+        }
+        _count = kernels.Collect(logits, scratch.BlockMaxima, cut, scratch.Values, scratch.Ids);
+        if (_count <= topK) return;
+
+        float kth = kernels.KthLargest(scratch.Values.AsSpan(0, _count), topK);
+        Keep(LowestLogit(kth / _temperature, kth), numEqual: int.MaxValue);
+    }
+
+    float LowestLogit(double quotient, float high) =>
+        float.IsNegativeInfinity(high) ? float.MinValue : Thresholds.LowestDividend(quotient, _temperature, high);
+
+    /// <summary>Collects down to a depth at which the candidates weigh enough.</summary>
+    void SelectMass(ReadOnlySpan<float> logits, double target)
+    {
+        double mass = 0;
+        for (double depth = FirstDepth; mass < target; depth *= DepthGrowth)
+        {
+            // Once much of the vocabulary is in, another step costs more than all of it.
+            bool isLast = depth > LastDepth || _count > logits.Length / 8;
+            float cut = isLast ? float.MinValue : Math.Max((float)(_max - depth * _temperature), float.MinValue);
+            _count = kernels.Collect(logits, scratch.BlockMaxima, cut, scratch.Values, scratch.Ids);
+            _hasWeights = false;
+            mass = MassOfCandidates();
+            if (isLast) return;
+        }
+    }
+
+    double MassOfCandidates()
+    {
+        Weigh();
+        return kernels.MassAtLeast(scratch.Values.AsSpan(0, _count), scratch.Weights, float.NegativeInfinity);
+    }
+
+    void Weigh()
+    {
+        if (_hasWeights) return;
+        kernels.Exp(scratch.Values.AsSpan(0, _count), _max, _temperature, scratch.Weights);
+        _hasWeights = true;
+    }
+
+    /// <summary>Keeps the fewest most likely candidates that weigh at least <paramref name="target"/>; of equal ones at
+    /// the cut those with the lowest ids.</summary>
+    void KeepMass(double target)
+    {
+        Span<float> values = scratch.Values.AsSpan(0, _count);
+        float cut = kernels.MassCut(values, scratch.Weights, target);
+        if (float.IsNegativeInfinity(cut)) return;
+
+        double above = kernels.MassAtLeast(values, scratch.Weights, MathF.BitIncrement(cut));
+        double weight = scratch.Weights[values.IndexOf(cut)];
+        Keep(cut, numEqual: Math.Max(1, (int)Math.Ceiling((target - above) / weight)));
+    }
+
+    /// <summary>Keeps the candidates above the cut and the first <paramref name="numEqual"/> at it.</summary>
+    void Keep(float cut, int numEqual)
+    {
+        Span<float> values = scratch.Values.AsSpan(0, _count), weights = scratch.Weights.AsSpan(0, _count);
+        Span<int> ids = scratch.Ids.AsSpan(0, _count);
+        int kept = 0;
+        for (int i = 0; i < values.Length; i++)
+        {
+            if (!(values[i] > cut || (values[i] == cut && numEqual-- > 0))) continue;
+            values[kept] = values[i];
+            weights[kept] = weights[i];
+            ids[kept++] = ids[i];
+        }
+        _count = kept;
+    }
+
+    /// <summary>Draws a candidate by an exponential race, argmax p/e with e ~ Exp(1): the noise of a token depends on
+    /// seed, output position and token id only.</summary>
+    public int Draw(ReadOnlySpan<float> logits, ulong seed, int position)
+    {
+        if (!HasDistribution) return kernels.Argmax(logits);
+        if (_isAll) return DrawFromAll(logits, seed, (uint)position);
+        Weigh();
+        return scratch.Ids[Race(scratch.Weights.AsSpan(0, _count), seed, (uint)position)];
+    }
+
+    /// <summary>Two races instead of one with an exponential for each token: the minimum of exponentials with rates p is
+    /// one with rate Σp, and which of them is the minimum does not depend on its value. So the blocks race first, then the
+    /// tokens of the winner.</summary>
+    int DrawFromAll(ReadOnlySpan<float> logits, ulong seed, uint position)
+    {
+        kernels.SumExp(logits, _max, _temperature, scratch.BlockSums);
+        Span<int> ids = scratch.Ids.AsSpan(0, scratch.BlockSums.Length);
+        Number(ids, start: 0);
+        Philox.Exponential(seed, position, BlockStream, ids, scratch.Noise);
+        int start = kernels.Race(scratch.BlockSums, scratch.Noise) * SamplingKernels.SumBlock;
+
+        Span<float> weights = scratch.Weights.AsSpan(0, Math.Min(SamplingKernels.SumBlock, logits.Length - start));
+        kernels.Exp(logits.Slice(start, weights.Length), _max, _temperature, weights);
+        Number(scratch.Ids.AsSpan(0, weights.Length), start);
+        return start + Race(weights, seed, position);
+    }
+
+    static void Number(Span<int> ids, int start)
+    {
+        for (int i = 0; i < ids.Length; i++) ids[i] = start + i;
+    }
+
+    int Race(ReadOnlySpan<float> weights, ulong seed, uint position)
+    {
+        Philox.Exponential(seed, position, TokenStream, scratch.Ids.AsSpan(0, weights.Length), scratch.Noise);
+        return kernels.Race(weights, scratch.Noise);
+    }
+
+    /// <summary>Turns the row into the processed logits: divided by the temperature, minus infinity beside the candidates.</summary>
+    public void Apply(Span<float> logits)
+    {
+        if (_isAll)
+        {
+            if (_temperature != 1) kernels.Divide(logits, _temperature);
+            return;
+        }
+        logits.Fill(float.NegativeInfinity);
+        for (int i = 0; i < _count; i++) logits[scratch.Ids[i]] = scratch.Values[i] / _temperature;
+    }
+}

@@ -1,0 +1,28 @@
+using Vllm.Kernels.Cpu.Sampling;
+
+namespace Vllm.Engine.Sampling;
+
+/// <summary>The buffers one worker needs for a row, allocated once for the vocabulary.</summary>
+sealed class SamplerScratch(int vocabSize)
+{
+    float[]? _savedLogits;
+    ulong[]? _sortKeys;
+
+    public float[] BlockMaxima { get; } = new float[SamplingKernels.NumBlocks(vocabSize, SamplingKernels.MaximaBlock)];
+
+    public float[] BlockSums { get; } = new float[SamplingKernels.NumBlocks(vocabSize, SamplingKernels.SumBlock)];
+
+    /// <summary>Values, ids, weights and noise of the candidates: one entry each, in the order of the ids.</summary>
+    public float[] Values { get; } = new float[vocabSize];
+
+    public int[] Ids { get; } = new int[vocabSize];
+
+    public float[] Weights { get; } = new float[vocabSize];
+
+    public float[] Noise { get; } = new float[vocabSize];
+
+    /// <summary>A row as it was before processing. Made when the first request asks for logprobs.</summary>
+    public float[] SavedLogits => _savedLogits ??= new float[vocabSize];
+
+    public ulong[] SortKeys => _sortKeys ??= new ulong[vocabSize];
+}

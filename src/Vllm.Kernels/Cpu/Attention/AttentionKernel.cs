@@ -1,0 +1,131 @@
+using Vllm.Kernels.Cpu.CodeGen;
+using Vllm.Kernels.Cpu.Simd;
+using Vllm.Kernels.Cpu.Threading;
+
+namespace Vllm.Kernels.Cpu.Attention;
+
+/// <summary>
+/// Causal attention over a paged KV cache, for prefill chunks, decode steps and mixtures of both:
+/// output = softmax(scale q·Kᵀ, visible tokens only) · V per token and query head, in one pass over keys and values.
+/// <para>1. Check shapes. 2. Split into units (<see cref="AttentionPlan"/>). 3. Workers take units until none is left
+/// (<see cref="AttentionWorker"/>), stepping through tiles with a <see cref="TileKernel"/>.</para>
+/// For a given token the result has the same bits whatever else is in the step, however its prompt was cut into
+/// chunks, wherever its blocks lie, and whichever worker does what: tiles and segments sit at absolute positions, and
+/// every sum is a chain in the order of positions.
+/// </summary>
+public sealed unsafe class AttentionKernel : IDisposable
+{
+    readonly WorkerTeam _team;
+    readonly AttentionPlan _plan = new();
+    readonly AttentionWorker[] _workers;
+    readonly Dictionary<(int Dims, int Columns, DType DType), TileKernel> _kernels = [];
+    AttentionJob _job;
+    TileKernel _kernel = null!;
+    int _nextUnit;
+
+    public AttentionKernel(WorkerTeam team) : this(team, Variants.Chosen.Kernel) { }
+
+    internal AttentionKernel(WorkerTeam team, Func<DType, int, int, TileKernel> createKernel)
+    {
+        _team = team;
+        _workers = new AttentionWorker[team.NumWorkers];
+        for (int i = 0; i < _workers.Length; i++) _workers[i] = new AttentionWorker();
+        _createKernel = createKernel;
+    }
+
+    readonly Func<DType, int, int, TileKernel> _createKernel;
+
+    /// <summary>Makers of the tile kernel; <c>VLLM_KERNEL_ATTENTION</c> forces one.</summary>
+    internal static KernelVariants<Func<DType, int, int, TileKernel>> Variants { get; } = new(
+        "ATTENTION",
+        new("avx512_bf16", CpuFeatures.HasAvx512Bf16, EmittedForBFloat16),
+        new("vector512", System.Runtime.Intrinsics.Vector512.IsHardwareAccelerated, Vector<Float512>),
+        new("vector256", System.Runtime.Intrinsics.Vector256.IsHardwareAccelerated, Vector<Float256>),
+        new("vector128", System.Runtime.Intrinsics.Vector128.IsHardwareAccelerated, Vector<Float128>),
+        new("scalar", true, Vector<Float1>));
+
+    static TileKernel EmittedForBFloat16(DType dtype, int dims, int columns) =>
+        dtype == DType.BF16 ? new EmittedTileKernel(dims, columns) : Vector<Float512>(dtype, dims, columns);
+
+    static TileKernel Vector<TVector>(DType dtype, int dims, int columns)
+        where TVector : unmanaged, IFloatVector<TVector> =>
+        dtype == DType.BF16
+            ? new VectorTileKernel<TVector, BFloat16Element>(dims, columns)
+            : new VectorTileKernel<TVector, Float32Element>(dims, columns);
+
+    /// <summary>Attends. Parameters as in <see cref="Device.Attention"/>.</summary>
+    public void Run(
+        Tensor q, PagedKvCache cache, int layer, AttentionMetadata metadata, float scale, int window, Tensor output)
+    {
+        // 1. Shapes.
+        KvCacheSpec spec = cache.Spec;
+        q.RequireF32(metadata.NumTokens, q.NumColumns);
+        output.RequireF32(metadata.NumTokens, q.NumColumns);
+        int numHeads = q.NumColumns / spec.HeadDim;
+        if (numHeads * spec.HeadDim != q.NumColumns || numHeads % spec.NumKvHeads != 0)
+            throw new ArgumentException(
+                $"q is {q}: expected a multiple of {spec.NumKvHeads} heads of {spec.HeadDim}", nameof(q));
+        ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual((uint)layer, (uint)spec.NumLayers, nameof(layer));
+        ArgumentOutOfRangeException.ThrowIfNegative(window);
+        for (int request = 0; request < metadata.NumSeqs; request++)
+        {
+            int numTokens = metadata.QueryStart[request + 1] - metadata.QueryStart[request];
+            int seqLen = metadata.SeqLens[request];
+            if (numTokens < 0 || seqLen < numTokens || seqLen > (long)metadata.MaxBlocksPerSeq * spec.BlockSize)
+                throw new ArgumentException(
+                    $"request {request}: {numTokens} tokens of {seqLen} in {metadata.MaxBlocksPerSeq} blocks", nameof(metadata));
+        }
+
+        bool isGathered = spec.BlockSize % TileKernel.SubTokens != 0;
+        int columns = isGathered ? TileKernel.TileTokens : cache.Columns;
+        if (!_kernels.TryGetValue((cache.Dims, columns, spec.DType), out TileKernel? kernel))
+        {
+            kernel = _createKernel(spec.DType, cache.Dims, columns);
+            _kernels.Add((cache.Dims, columns, spec.DType), kernel);
+        }
+        _kernel = kernel;
+        foreach (AttentionWorker worker in _workers) worker.Reserve(kernel.QueryRowBytes, cache.Dims);
+
+        fixed (int* queryStart = metadata.QueryStart, seqLens = metadata.SeqLens, blockTables = metadata.BlockTables)
+        {
+            _job = new AttentionJob
+            {
+                Q = q, Output = output,
+                QueryStart = queryStart, SeqLens = seqLens, BlockTables = blockTables,
+                NumSeqs = metadata.NumSeqs, MaxBlocksPerSeq = metadata.MaxBlocksPerSeq,
+                NumKvHeads = spec.NumKvHeads, GroupSize = numHeads / spec.NumKvHeads,
+                HeadDim = spec.HeadDim, Dims = cache.Dims,
+                BlockSize = spec.BlockSize, Columns = cache.Columns,
+                ValuePairRowBytes = 2 * cache.Dims * spec.DType.SizeBytes(),
+                Keys = cache.Keys(layer, 0), ChunkBytes = cache.ChunkBytes, ValuesOffset = cache.ValuesOffset,
+                QueryScale = (float)(scale * Math.Log2(Math.E)),
+                Window = window == 0 ? int.MaxValue : window,
+            };
+
+            // 2. Units.
+            _plan.Build(_job, _team.NumWorkers);
+            _nextUnit = 0;
+
+            // 3. Work.
+            AttentionKernel self = this;
+#pragma warning disable CS8500 // The pointer to a reference on this stack is valid as long as the call lasts.
+            _team.Run(&RunWorker, &self);
+        }
+    }
+
+    static void RunWorker(void* state, int worker, int numWorkers)
+    {
+        AttentionKernel self = *(AttentionKernel*)state;
+#pragma warning restore CS8500
+        // Units go to whoever is free: their results do not depend on who computes them.
+        for (int i; (i = Interlocked.Increment(ref self._nextUnit) - 1) < self._plan.NumUnits;)
+            self._workers[worker].Run(self._job, self._plan.Units[i], self._kernel);
+    }
+
+    public void Dispose()
+    {
+        foreach (TileKernel kernel in _kernels.Values) kernel.Dispose();
+        _plan.Dispose();
+        foreach (AttentionWorker worker in _workers) worker.Dispose();
+    }
+}

@@ -1,0 +1,53 @@
+using System.Runtime.Intrinsics;
+
+namespace Vllm.Kernels.Cpu;
+
+/// <summary>One implementation of an operation.</summary>
+/// <param name="Name">What <c>VLLM_KERNEL_…</c> names it by.</param>
+/// <param name="IsSupported">Whether this machine can run it.</param>
+/// <param name="Kernel">The implementation.</param>
+readonly record struct KernelVariant<T>(string Name, bool IsSupported, T Kernel);
+
+/// <summary>The implementations of one operation, fastest first. The first supported one runs, unless the environment
+/// variable VLLM_KERNEL_<i>operation</i> names another. Variants may differ in the last bits: a process uses one.</summary>
+sealed class KernelVariants<T>
+{
+    readonly KernelVariant<T>[] _variants;
+
+    public KernelVariants(string operation, params KernelVariant<T>[] variants)
+    {
+        _variants = variants;
+        Operation = operation;
+        string variable = "VLLM_KERNEL_" + operation;
+        Chosen = Environment.GetEnvironmentVariable(variable) is { Length: > 0 } name
+            ? Find(name, variable)
+            : Supported.First();
+    }
+
+    public string Operation { get; }
+
+    public KernelVariant<T> Chosen { get; }
+
+    public IEnumerable<KernelVariant<T>> Supported => _variants.Where(variant => variant.IsSupported);
+
+    KernelVariant<T> Find(string name, string variable)
+    {
+        foreach (KernelVariant<T> variant in Supported)
+            if (variant.Name == name)
+                return variant;
+        string known = string.Join(", ", Supported.Select(variant => variant.Name));
+        throw new ArgumentException($"{variable}={name}: this machine can run {known}");
+    }
+}
+
+/// <summary>The widths in which vector kernels are registered, widest first: on every machine measured the widest
+/// accelerated width was the fastest.</summary>
+static class VectorWidths
+{
+    public static KernelVariants<T> Variants<T>(string operation, T vector512, T vector256, T vector128, T scalar) => new(
+        operation,
+        new("vector512", Vector512.IsHardwareAccelerated, vector512),
+        new("vector256", Vector256.IsHardwareAccelerated, vector256),
+        new("vector128", Vector128.IsHardwareAccelerated, vector128),
+        new("scalar", true, scalar));
+}

@@ -1,0 +1,58 @@
+namespace Vllm.Kernels.Cpu.Sampling;
+
+/// <summary>
+/// Exact top-k and top-p cuts without a sort: a cut is a float, floats in order are integers in order, and so at most
+/// 32 counting passes over the few candidates bisect it. No worst case: a flat row costs 32 passes, not a sort.
+/// </summary>
+public static class Thresholds
+{
+    /// <summary>The k-th largest element, equal ones counted one by one; 1 ≤ k ≤ number of elements that are not NaN.</summary>
+    public static float KthLargest(this SamplingKernels kernels, ReadOnlySpan<float> x, int k)
+    {
+        // Invariant: at least k elements are ≥ low, fewer are ≥ high.
+        long low = Key(float.NegativeInfinity), high = Key(float.PositiveInfinity) + 1L;
+        while (high - low > 1)
+        {
+            long middle = (low + high) >> 1;
+            if (kernels.CountAtLeast(x, Value((int)middle)) >= k) low = middle;
+            else high = middle;
+        }
+        return Value((int)low);
+    }
+
+    /// <summary>The largest float t for which the values ≥ t weigh at least <paramref name="target"/>, or minus infinity
+    /// when all together weigh less.</summary>
+    public static float MassCut(
+        this SamplingKernels kernels, ReadOnlySpan<float> values, ReadOnlySpan<float> weights, double target)
+    {
+        long low = Key(float.NegativeInfinity), high = Key(float.PositiveInfinity) + 1L;
+        while (high - low > 1)
+        {
+            long middle = (low + high) >> 1;
+            if (kernels.MassAtLeast(values, weights, Value((int)middle)) >= target) low = middle;
+            else high = middle;
+        }
+        return Value((int)low);
+    }
+
+    /// <summary>The smallest x ≤ <paramref name="high"/> whose fp32 quotient x / divisor is ≥ <paramref name="quotient"/>:
+    /// a cut that is defined after the temperature, carried back to the logits.</summary>
+    public static float LowestDividend(double quotient, float divisor, float high)
+    {
+        long no = Key(float.NegativeInfinity), yes = Key(high);
+        while (yes - no > 1)
+        {
+            long middle = (no + yes) >> 1;
+            if (Value((int)middle) / divisor >= quotient) yes = middle;
+            else no = middle;
+        }
+        return Value((int)yes);
+    }
+
+    // Floats as integers in the same order: negative ones have their magnitude bits inverted.
+    internal static int Key(float value) => Reorder(BitConverter.SingleToInt32Bits(value));
+
+    internal static float Value(int key) => BitConverter.Int32BitsToSingle(Reorder(key));
+
+    static int Reorder(int bits) => bits ^ ((bits >> 31) & int.MaxValue);
+}

@@ -1,0 +1,332 @@
+using System.Numerics;
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+
+namespace Vllm.Kernels.Cpu.Sampling;
+
+/// <summary>The kernels for one vector width. Rests that fill no vector go through a padded copy or a scalar loop.</summary>
+sealed unsafe class VectorSamplingKernels<TVector, TWidth> : SamplingKernels
+    where TVector : unmanaged
+    where TWidth : struct, IVectorWidth<TVector>
+{
+    const float Log2E = 1.44269504f;
+
+    /// <summary>Exponents below it give a weight of 0, and so do NaN and minus infinity, which become it.</summary>
+    const float NoWeight = -150f;
+
+    /// <summary>Lane sums go to double after so many elements: at most 64 roundings each.</summary>
+    const int MassBlock = 2048;
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
+    public override int Argmax(ReadOnlySpan<float> x)
+    {
+        // One pass over blocks that keeps only the block of the maximum, then a search in that block.
+        const int Block = 4 * MaximaBlock;
+        int length = x.Length, bestBlock = 0;
+        float best = float.NegativeInfinity;
+        fixed (float* p = x)
+        {
+            TVector lowest = TWidth.Create(float.NegativeInfinity), bestVector = lowest;
+            int start = 0;
+            for (; start + Block <= length; start += Block)
+            {
+                TVector max = MaxOfBlock(p + start, Block, lowest);
+                if (!TWidth.AnyGreater(max, bestVector)) continue;
+                best = Max(TWidth.MaxOf4(max));
+                bestVector = TWidth.Create(best);
+                bestBlock = start;
+            }
+            float rest = Max(p + start, length - start);
+            if (rest > best) (best, bestBlock) = (rest, start);
+            return float.IsNegativeInfinity(best) ? 0 : IndexOf(p, bestBlock, length, best);
+        }
+    }
+
+    /// <summary>The first i ≥ start with p[i] ≥ value; there is one.</summary>
+    static int IndexOf(float* p, int start, int length, float value)
+    {
+        TVector bound = TWidth.Create(value);
+        int i = start;
+        for (; i + TWidth.Count <= length; i += TWidth.Count)
+            if (TWidth.MaskAtLeast(TWidth.Load(p + i), bound) is uint mask and not 0)
+                return i + BitOperations.TrailingZeroCount(mask);
+        while (!(p[i] >= value)) i++;
+        return i;
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
+    public override float BlockMaxima(ReadOnlySpan<float> x, Span<float> maxima)
+    {
+        int length = x.Length, block = 0;
+        fixed (float* p = x, m = maxima[..NumBlocks(length, MaximaBlock)])
+        {
+            TVector lowest = TWidth.Create(float.NegativeInfinity);
+            Vector128<float> all = Vector128.Create(float.NegativeInfinity);
+            // Four blocks at a time: their last reduction is a 4 x 4 transposition, one store for all.
+            for (; (block + 4) * MaximaBlock <= length; block += 4)
+            {
+                float* q = p + (nint)block * MaximaBlock;
+                Vector128<float> maximum = MaxOfColumns(
+                    TWidth.MaxOf4(MaxOfBlock(q, MaximaBlock, lowest)),
+                    TWidth.MaxOf4(MaxOfBlock(q + MaximaBlock, MaximaBlock, lowest)),
+                    TWidth.MaxOf4(MaxOfBlock(q + 2 * MaximaBlock, MaximaBlock, lowest)),
+                    TWidth.MaxOf4(MaxOfBlock(q + 3 * MaximaBlock, MaximaBlock, lowest)));
+                maximum.Store(m + block);
+                all = Vector128.MaxNative(all, maximum);
+            }
+            float max = Max(all);
+            for (int start = block * MaximaBlock; start < length; start += MaximaBlock)
+            {
+                m[start / MaximaBlock] = Max(p + start, Math.Min(MaximaBlock, length - start));
+                max = Math.Max(max, m[start / MaximaBlock]);
+            }
+            return max;
+        }
+    }
+
+    /// <summary>Lane-wise maximum of <paramref name="length"/> elements, a multiple of 4 vectors.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    static TVector MaxOfBlock(float* p, int length, TVector lowest)
+    {
+        TVector m0 = lowest, m1 = lowest, m2 = lowest, m3 = lowest;
+        for (int i = 0; i < length; i += 4 * TWidth.Count)
+        {
+            m0 = TWidth.MaxIgnoringNaN(TWidth.Load(p + i), m0);
+            m1 = TWidth.MaxIgnoringNaN(TWidth.Load(p + i + TWidth.Count), m1);
+            m2 = TWidth.MaxIgnoringNaN(TWidth.Load(p + i + 2 * TWidth.Count), m2);
+            m3 = TWidth.MaxIgnoringNaN(TWidth.Load(p + i + 3 * TWidth.Count), m3);
+        }
+        return TWidth.MaxIgnoringNaN(TWidth.MaxIgnoringNaN(m0, m1), TWidth.MaxIgnoringNaN(m2, m3));
+    }
+
+    /// <summary>(max of a, max of b, max of c, max of d).</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    static Vector128<float> MaxOfColumns(Vector128<float> a, Vector128<float> b, Vector128<float> c, Vector128<float> d)
+    {
+        Vector128<float> ab = Vector128.MaxNative(
+            Vector128.Create(a.GetLower(), b.GetLower()), Vector128.Create(a.GetUpper(), b.GetUpper())); // a02 a13 b02 b13
+        Vector128<float> cd = Vector128.MaxNative(
+            Vector128.Create(c.GetLower(), d.GetLower()), Vector128.Create(c.GetUpper(), d.GetUpper()));
+        Vector128<float> swappedAb = Vector128.Shuffle(ab, Vector128.Create(1, 0, 3, 2));
+        Vector128<float> swappedCd = Vector128.Shuffle(cd, Vector128.Create(1, 0, 3, 2));
+        Vector128<float> abab = Vector128.Shuffle(Vector128.MaxNative(ab, swappedAb), Vector128.Create(0, 2, 0, 2));
+        Vector128<float> cdcd = Vector128.Shuffle(Vector128.MaxNative(cd, swappedCd), Vector128.Create(0, 2, 0, 2));
+        return Vector128.Create(abab.GetLower(), cdcd.GetLower());
+    }
+
+    static float Max(Vector128<float> value) =>
+        Math.Max(Math.Max(value[0], value[1]), Math.Max(value[2], value[3]));
+
+    static float Max(float* p, int length)
+    {
+        float max = float.NegativeInfinity;
+        for (int i = 0; i < length; i++)
+            if (p[i] > max)
+                max = p[i];
+        return max;
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
+    public override double SumExp(ReadOnlySpan<float> x, float max, float temperature, Span<float> sums)
+    {
+        int length = x.Length;
+        TVector divisor = TWidth.Create(temperature), largest = TWidth.Create(max / temperature);
+        double total = 0;
+        fixed (float* p = x)
+        {
+            int start = 0;
+            for (; start + SumBlock <= length; start += SumBlock)
+            {
+                TVector s0 = TWidth.Create(0), s1 = s0;
+                for (int i = start; i < start + SumBlock; i += 2 * TWidth.Count)
+                {
+                    s0 = TWidth.Add(s0, Weight(TWidth.Load(p + i), divisor, largest));
+                    s1 = TWidth.Add(s1, Weight(TWidth.Load(p + i + TWidth.Count), divisor, largest));
+                }
+                float sum = TWidth.Sum(TWidth.Add(s0, s1));
+                sums[start / SumBlock] = sum;
+                total += sum;
+            }
+            if (start == length) return total;
+
+            TVector rest = TWidth.Create(0);
+            float* padded = stackalloc float[TWidth.Count];
+            for (; start < length; start += TWidth.Count)
+                rest = TWidth.Add(rest, Weight(LoadPadded(p + start, length - start, padded), divisor, largest));
+            sums[(length - 1) / SumBlock] = TWidth.Sum(rest);
+            return total + TWidth.Sum(rest);
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
+    public override void Exp(ReadOnlySpan<float> x, float max, float temperature, Span<float> weights)
+    {
+        int length = x.Length, i = 0;
+        TVector divisor = TWidth.Create(temperature), largest = TWidth.Create(max / temperature);
+        fixed (float* p = x, w = weights[..length])
+        {
+            for (; i + TWidth.Count <= length; i += TWidth.Count)
+                TWidth.Store(Weight(TWidth.Load(p + i), divisor, largest), w + i);
+            if (i == length) return;
+
+            float* padded = stackalloc float[TWidth.Count];
+            TWidth.Store(Weight(LoadPadded(p + i, length - i, padded), divisor, largest), padded);
+            for (int lane = 0; i < length; i++, lane++) w[i] = padded[lane];
+        }
+    }
+
+    // Divides before it subtracts, as the reference does: at low temperatures the rounding of the quotient shows.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    static TVector Weight(TVector x, TVector divisor, TVector largest)
+    {
+        TVector exponent = TWidth.Multiply(
+            TWidth.Subtract(TWidth.Divide(x, divisor), largest), TWidth.Create(Log2E));
+        return TWidth.Exp2(TWidth.MaxIgnoringNaN(exponent, TWidth.Create(NoWeight)));
+    }
+
+    static TVector LoadPadded(float* p, int length, float* padded)
+    {
+        for (int lane = 0; lane < TWidth.Count; lane++) padded[lane] = lane < length ? p[lane] : float.NegativeInfinity;
+        return TWidth.Load(padded);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
+    public override void Divide(Span<float> x, float divisor)
+    {
+        int length = x.Length, i = 0;
+        TVector vector = TWidth.Create(divisor);
+        fixed (float* p = x)
+        {
+            for (; i + TWidth.Count <= length; i += TWidth.Count)
+                TWidth.Store(TWidth.Divide(TWidth.Load(p + i), vector), p + i);
+            for (; i < length; i++) p[i] /= divisor;
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
+    public override int Collect(
+        ReadOnlySpan<float> x, ReadOnlySpan<float> maxima, float threshold, Span<float> values, Span<int> ids)
+    {
+        int length = x.Length, count = 0;
+        TVector bound = TWidth.Create(threshold);
+        fixed (float* p = x, m = maxima[..NumBlocks(length, MaximaBlock)], v = values[..length])
+        fixed (int* id = ids[..length])
+        {
+            for (int start = 0; start < length; start += MaximaBlock)
+            {
+                if (!(m[start / MaximaBlock] >= threshold)) continue;
+                int end = Math.Min(start + MaximaBlock, length), i = start;
+                for (; i + TWidth.Count <= end; i += TWidth.Count)
+                {
+                    for (uint mask = TWidth.MaskAtLeast(TWidth.Load(p + i), bound); mask != 0; mask &= mask - 1)
+                    {
+                        int found = i + BitOperations.TrailingZeroCount(mask);
+                        v[count] = p[found];
+                        id[count++] = found;
+                    }
+                }
+                for (; i < end; i++)
+                {
+                    if (!(p[i] >= threshold)) continue;
+                    v[count] = p[i];
+                    id[count++] = i;
+                }
+            }
+        }
+        return count;
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
+    public override int CountAtLeast(ReadOnlySpan<float> x, float threshold)
+    {
+        int length = x.Length, count = 0, i = 0;
+        TVector bound = TWidth.Create(threshold);
+        fixed (float* p = x)
+        {
+            for (; i + TWidth.Count <= length; i += TWidth.Count)
+                count += BitOperations.PopCount(TWidth.MaskAtLeast(TWidth.Load(p + i), bound));
+            for (; i < length; i++)
+                if (p[i] >= threshold)
+                    count++;
+        }
+        return count;
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
+    public override int CountAtLeast(ReadOnlySpan<float> x, float a, float b, float threshold)
+    {
+        int length = x.Length, count = 0, i = 0;
+        TVector first = TWidth.Create(a), second = TWidth.Create(b), bound = TWidth.Create(threshold);
+        fixed (float* p = x)
+        {
+            for (; i + TWidth.Count <= length; i += TWidth.Count)
+            {
+                TVector value = TWidth.Subtract(TWidth.Subtract(TWidth.Load(p + i), first), second);
+                count += BitOperations.PopCount(TWidth.MaskAtLeast(value, bound));
+            }
+            for (; i < length; i++)
+                if (p[i] - a - b >= threshold)
+                    count++;
+        }
+        return count;
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
+    public override double MassAtLeast(ReadOnlySpan<float> values, ReadOnlySpan<float> weights, float threshold)
+    {
+        int length = values.Length, i = 0;
+        double mass = 0;
+        TVector bound = TWidth.Create(threshold);
+        fixed (float* v = values, w = weights[..length])
+        {
+            while (i + TWidth.Count <= length)
+            {
+                int end = Math.Min(i + MassBlock, length);
+                TVector s0 = TWidth.Create(0), s1 = s0;
+                for (; i + 2 * TWidth.Count <= end; i += 2 * TWidth.Count)
+                {
+                    s0 = TWidth.Add(s0, TWidth.SelectAtLeast(TWidth.Load(v + i), bound, TWidth.Load(w + i)));
+                    int j = i + TWidth.Count;
+                    s1 = TWidth.Add(s1, TWidth.SelectAtLeast(TWidth.Load(v + j), bound, TWidth.Load(w + j)));
+                }
+                if (i + TWidth.Count <= end)
+                {
+                    s0 = TWidth.Add(s0, TWidth.SelectAtLeast(TWidth.Load(v + i), bound, TWidth.Load(w + i)));
+                    i += TWidth.Count;
+                }
+                mass += TWidth.Sum(TWidth.Add(s0, s1));
+            }
+            for (; i < length; i++)
+                if (v[i] >= threshold)
+                    mass += w[i];
+        }
+        return mass;
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
+    public override int Race(ReadOnlySpan<float> weights, ReadOnlySpan<float> exponential)
+    {
+        int length = weights.Length, best = 0, i = 0;
+        float max = float.NegativeInfinity;
+        TVector bound = TWidth.Create(max);
+        float* scores = stackalloc float[TWidth.Count];
+        fixed (float* w = weights, e = exponential[..length])
+        {
+            // A new leader is rare (about the logarithm of the number of vectors), so its lane is found by a loop.
+            for (; i + TWidth.Count <= length; i += TWidth.Count)
+            {
+                TVector score = TWidth.Divide(TWidth.Load(w + i), TWidth.Load(e + i));
+                if (!TWidth.AnyGreater(score, bound)) continue;
+                TWidth.Store(score, scores);
+                for (int lane = 0; lane < TWidth.Count; lane++)
+                    if (scores[lane] > max)
+                        (best, max) = (i + lane, scores[lane]);
+                bound = TWidth.Create(max);
+            }
+            for (; i < length; i++)
+                if (w[i] / e[i] > max)
+                    (best, max) = (i, w[i] / e[i]);
+        }
+        return best;
+    }
+}

@@ -1,0 +1,119 @@
+using Vllm.Kernels;
+using Vllm.Kernels.Cpu.Attention;
+
+namespace Vllm.Tests.Attention;
+
+public class AttentionTests
+{
+    /// <summary>Largest error of an output whose values have deviation 1: fp32 sums and exponentials.</summary>
+    const double Tolerance = 1e-5;
+
+    /// <summary>The same where queries and probabilities are rounded to bf16 (8 bits of mantissa).</summary>
+    const double BFloat16Tolerance = 2e-2;
+
+    // numHeads, numKvHeads, headDim, blockSize
+    static readonly (int, int, int, int)[] Shapes =
+    [
+        (3, 1, 64, 64), (4, 4, 8, 16), (8, 2, 16, 32), (6, 2, 32, 16), (8, 1, 128, 64), (4, 2, 80, 16), (2, 2, 96, 128),
+        (2, 1, 256, 16), (14, 2, 64, 64), (3, 3, 20, 1), (4, 2, 10, 3), (2, 1, 64, 24), (1, 1, 112, 16),
+    ];
+
+    public static TheoryData<string, DType, int> Cases()
+    {
+        var cases = new TheoryData<string, DType, int>();
+        foreach (var variant in AttentionKernel.Variants.Supported)
+            foreach (DType dtype in new[] { DType.F32, DType.BF16 })
+                for (int shape = 0; shape < Shapes.Length; shape++)
+                    cases.Add(variant.Name, dtype, shape);
+        return cases;
+    }
+
+    static Func<DType, int, int, TileKernel> Variant(string name) =>
+        AttentionKernel.Variants.Supported.Single(variant => variant.Name == name).Kernel;
+
+    static double ToleranceOf(string variant, DType dtype) =>
+        dtype == DType.BF16 && variant.EndsWith("bf16", StringComparison.Ordinal) ? BFloat16Tolerance : Tolerance;
+
+    [Theory]
+    [MemberData(nameof(Cases))]
+    public void Run_MatchesDoublePrecision(string variant, DType dtype, int shape)
+    {
+        (int numHeads, int numKvHeads, int headDim, int blockSize) = Shapes[shape];
+        foreach (int window in new[] { 0, 1, 5, 64, 100 })
+        {
+            using var scenario = new AttentionScenario(numHeads, numKvHeads, headDim, blockSize, dtype, [1, 65, 200], window);
+            float[][] outputs = scenario.Run(Variant(variant), scenario.Mixed(seed: 3, maxTokens: 90));
+
+            double worst = 0;
+            for (int request = 0; request < 3; request++)
+                foreach (int token in request == 0 ? [0] : new[] { 0, 1, 15, 16, 62, 63, 64, outputs[request].Length / (numHeads * headDim) - 1 })
+                    for (int head = 0; head < numHeads; head++)
+                    {
+                        double[] expected = scenario.Reference(request, token, head);
+                        for (int d = 0; d < headDim; d++)
+                        {
+                            double error = Math.Abs(expected[d] - outputs[request][(token * numHeads + head) * headDim + d]);
+                            worst = Math.Max(worst, double.IsNaN(error) ? double.PositiveInfinity : error);
+                        }
+                    }
+            Assert.True(worst < ToleranceOf(variant, dtype), $"window {window}: error {worst}");
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(Cases))]
+    public void Run_GivesTheSameBits_HoweverTheWorkIsCut(string variant, DType dtype, int shape)
+    {
+        (int numHeads, int numKvHeads, int headDim, int blockSize) = Shapes[shape];
+        foreach (int window in new[] { 0, 1, 30, 100 })
+        {
+            using var scenario = new AttentionScenario(numHeads, numKvHeads, headDim, blockSize, dtype, [150, 1, 66, 230], window);
+            float[][] expected = scenario.Run(Variant(variant), scenario.OneByOne(512));
+
+            foreach (int chunk in new[] { 1, 16, 37, 64 })
+                AssertSame(expected, scenario.Run(Variant(variant), scenario.OneByOne(chunk), tableSeed: chunk), $"chunks of {chunk}, window {window}");
+            for (int seed = 0; seed < 2; seed++)
+                AssertSame(expected, scenario.Run(Variant(variant), scenario.Mixed(seed, 80), seed, numThreads: 2), $"mix {seed}, window {window}");
+        }
+    }
+
+    public static TheoryData<string, DType> Variants()
+    {
+        var cases = new TheoryData<string, DType>();
+        foreach (var variant in AttentionKernel.Variants.Supported.Take(2))
+            foreach (DType dtype in new[] { DType.F32, DType.BF16 })
+                cases.Add(variant.Name, dtype);
+        return cases;
+    }
+
+    /// <summary>Contexts of several segments: alone, one request's segments are spread over the workers.</summary>
+    [Theory]
+    [MemberData(nameof(Variants))]
+    public void Run_GivesTheSameBits_OverSegments(string variant, DType dtype)
+    {
+        foreach (int blockSize in new[] { 16, 64 })
+            foreach (int window in new[] { 0, 1500 })
+            {
+                using var scenario = new AttentionScenario(6, 2, 32, blockSize, dtype, [2300, 1100], window);
+                float[][] expected = scenario.Run(Variant(variant), scenario.OneByOne(4096));
+
+                AssertSame(expected, scenario.Run(Variant(variant), scenario.OneByOne(7), 2, numThreads: 4), "chunks of 7");
+                AssertSame(expected, scenario.Run(Variant(variant), scenario.OneByOne(512), 3), "chunks of 512");
+                AssertSame(expected, scenario.Run(Variant(variant), scenario.Mixed(1, 700), 4, numThreads: 3), "mix");
+                foreach (int token in new[] { 1023, 1024, 2299 })
+                {
+                    double[] reference = scenario.Reference(0, token, 5);
+                    for (int d = 0; d < 32; d++)
+                        Assert.Equal(reference[d], expected[0][(token * 6 + 5) * 32 + d], ToleranceOf(variant, dtype));
+                }
+            }
+    }
+
+    static void AssertSame(float[][] expected, float[][] actual, string what)
+    {
+        for (int request = 0; request < expected.Length; request++)
+            for (int i = 0; i < expected[request].Length; i++)
+                if (BitConverter.SingleToInt32Bits(expected[request][i]) != BitConverter.SingleToInt32Bits(actual[request][i]))
+                    Assert.Fail($"{what}: request {request}, element {i}: {expected[request][i]:R} and {actual[request][i]:R}");
+    }
+}
