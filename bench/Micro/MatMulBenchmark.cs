@@ -30,6 +30,7 @@ static class MatMulBenchmark
         foreach (ref float value in Matrix(x, MaxRows, 1536).AsSpan<float>()) value = (float)(random.NextDouble() * 2 - 1);
         Console.WriteLine($"{team.NumWorkers} threads, peak: int8 {peaks.Int8:F0}, bf16 {peaks.BF16:F0}, fp32 {peaks.F32:F0} Gop/s, read {peaks.Read():F1} GB/s");
 
+        ReportConversion(x);
         foreach (GgmlType type in types)
         {
             DType dtype = type switch { GgmlType.F32 => DType.F32, GgmlType.F16 => DType.F16, _ => DType.BF16 };
@@ -74,6 +75,17 @@ static class MatMulBenchmark
             }) / copies.Length;
             double gops = 2.0 * numRows * copies[0].NumOutputs * copies[0].NumInputs / seconds / 1e9;
             Console.WriteLine($"  {name,-8} M {numRows,3}: {seconds * 1e6,8:F1} us, {gops,6:F0} Gop/s ({gops / peak,4:P0}), {copies[0].SizeBytes / seconds / 1e9,5:F1} GB/s");
+        }
+    }
+
+    static unsafe void ReportConversion(NativeBuffer x)
+    {
+        const int NumColumns = 576;
+        using var target = new NativeBuffer(ActivationRows.RowBytes(ActivationForm.F32, NumColumns));
+        foreach (ActivationForm form in new[] { ActivationForm.Int8G32, ActivationForm.Int8G16, ActivationForm.BF16 })
+        {
+            double seconds = Clock.Best(() => ActivationRows.Convert(form, (float*)x.Address, NumColumns, (byte*)target.Address));
+            Console.WriteLine($"a row of {NumColumns} to {form}: {seconds * 1e9:F0} ns, {NumColumns / seconds / 1e9:F1} G elements/s");
         }
     }
 
