@@ -22,6 +22,8 @@ static unsafe class PanelPacker
         (GgmlType.Q4_K, _) => Q4_KDecoder.Format,
         (GgmlType.Q5_K, _) => Q5_KDecoder.Format,
         (GgmlType.Q6_K, _) => Q6_KDecoder.Format,
+        (GgmlType.IQ4_NL, _) => IQ4_NLDecoder.Format,
+        (GgmlType.IQ4_XS, _) => IQ4_XSDecoder.Format,
         (_, DType.F16) => PanelFormat.F16,
         (_, DType.BF16) => PanelFormat.BF16,
         _ => throw new ArgumentOutOfRangeException(nameof(dtype), dtype, "no matrix product in this type"),
@@ -76,6 +78,8 @@ static unsafe class PanelPacker
             case GgmlType.Q4_K: PackCodes<Q4_KDecoder>(stored, group, target, column); break;
             case GgmlType.Q5_K: PackCodes<Q5_KDecoder>(stored, group, target, column); break;
             case GgmlType.Q6_K: PackCodes<Q6_KDecoder>(stored, group, target, column); break;
+            case GgmlType.IQ4_NL: PackCodes<IQ4_NLDecoder>(stored, group, target, column); break;
+            case GgmlType.IQ4_XS: PackCodes<IQ4_XSDecoder>(stored, group, target, column); break;
             default: throw new ArgumentOutOfRangeException(nameof(type), type, "not packed as codes");
         }
     }
