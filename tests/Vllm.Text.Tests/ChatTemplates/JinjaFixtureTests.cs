@@ -44,8 +44,10 @@ public class JinjaFixtureTests
         return FixtureCases.Compare(item, () => template.Render(context, FixtureCases.Clock(context)));
     }
 
+    // Where Python's own compiler refuses the generated code, the line is one of that code.
     static string? CheckLine(JsonElement item, ChatTemplateException exception) =>
-        !item.TryGetProperty("line", out JsonElement line) || line.GetInt32() == exception.Line
+        !item.TryGetProperty("line", out JsonElement line) || item.GetProperty("exception").GetString() == "SyntaxError" ||
+        line.GetInt32() == exception.Line
             ? null
             : $"expected line {line}, got {exception.Line} ({exception.Message})";
 }

@@ -94,8 +94,13 @@ sealed class Binder
 
     void Bind(Node node, Place place)
     {
+        if (node is Expression { IsConstant: true } and not GetItem) MarkFolded(node.Descendants());
         switch (node)
         {
+            case Print print:
+                if (print.Value.IsConstant) MarkFolded(print.Value.Descendants().Prepend(print.Value));
+                Bind(print.Value, place);
+                break;
             case Name name: BindName(name, place); break;
             case NamespaceReference reference:
                 reference.Address = AddressOf(reference.Id, place);
@@ -142,6 +147,11 @@ sealed class Binder
                 break;
             default: BindAll(node.Children, place); break;
         }
+    }
+
+    static void MarkFolded(IEnumerable<Node> nodes)
+    {
+        foreach (GetItem item in nodes.OfType<GetItem>()) item.IsFolded = true;
     }
 
     /// <summary>A scope inside the same function.</summary>

@@ -242,7 +242,7 @@ static class StringMethods
             if (i == text.Length) return words;
             if (limit >= 0 && words.Count >= limit)
             {
-                words.Add(PyChar.TrimEnd(text[i..]));
+                words.Add(text[i..]);
                 return words;
             }
             int start = i;
@@ -261,7 +261,7 @@ static class StringMethods
             if (end == 0) break;
             if (limit >= 0 && words.Count >= limit)
             {
-                words.Add(PyChar.TrimStart(text[..end]));
+                words.Add(text[..end]);
                 break;
             }
             int start = end;

@@ -76,6 +76,8 @@ sealed class Comparison(Expression first, (ComparisonOperator Operator, Expressi
 
 sealed class Conditional(Expression test, Expression then, Expression? otherwise) : Expression
 {
+    public Expression? Otherwise => otherwise;
+
     public override IEnumerable<Node> Children => otherwise is null ? [test, then] : [test, then, otherwise];
 
     public override object? Evaluate(Frame frame)
