@@ -82,7 +82,6 @@ static class ArgumentValues
 
     public static int OrInt(object? value, int otherwise) => IsMissing(value) ? otherwise : PyNumber.RequireIndex(value);
 
-    public static string RequireText(object? value, string function) => value is Undefined undefined
-        ? throw undefined.Fail()
-        : PyText.Of(value) ?? throw Error.Type($"{function} argument must be str, not {PyType.NameOf(value)}");
+    public static string RequireText(object? value, string function) =>
+        PyText.Of(value) ?? throw Error.Type($"{function} argument must be str, not {PyType.NameOf(value)}");
 }

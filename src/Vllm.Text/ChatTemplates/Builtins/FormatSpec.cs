@@ -37,12 +37,14 @@ sealed class FormatSpec
     {
         var spec = new FormatSpec();
         int i = 0;
+        bool hasFill = false;
         int fillUnits = PyString.UnitsAt(text, 0);
         if (text.Length > fillUnits && IsAlign(text[fillUnits]))
         {
             spec._fill = text[..fillUnits];
             spec._align = text[fillUnits];
             i = fillUnits + 1;
+            hasFill = true;
         }
         else if (IsAlign(text[0])) spec._align = text[i++];
         if (i < text.Length && text[i] is '+' or '-' or ' ') spec._sign = text[i++];
@@ -50,11 +52,8 @@ sealed class FormatSpec
         if (i < text.Length && text[i] == '#') spec._alternate = Take();
         if (i < text.Length && text[i] == '0')
         {
-            if (spec._align == '\0')
-            {
-                spec._fill = "0";
-                spec._align = '=';
-            }
+            if (!hasFill) spec._fill = "0";
+            if (spec._align == '\0') spec._align = '=';
             i++;
         }
         spec._width = Number() ?? 0;

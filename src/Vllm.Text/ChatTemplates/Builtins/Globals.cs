@@ -76,6 +76,7 @@ static class Globals
     /// <summary>What <c>dict(…)</c> would hold: a mapping or pairs, then the keyword arguments.</summary>
     static IEnumerable<KeyValuePair<object?, object?>> Entries(RenderState state, Arguments arguments)
     {
+        if (arguments.Positional is [Undefined undefined, ..]) throw undefined.Fail();
         if (arguments.Positional is [PyDict dict, ..])
             foreach (KeyValuePair<object?, object?> entry in dict.Entries)
                 yield return entry;

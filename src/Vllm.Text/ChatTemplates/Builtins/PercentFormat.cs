@@ -26,7 +26,7 @@ sealed class PercentFormat
         _values = operand is PyTuple tuple ? tuple.Values : [operand];
         _mapping = operand as PyDict;
         // What can be indexed counts as a mapping, whose entries need not all be used.
-        _checksCount = operand is PyTuple or string or Markup || operand is not (PyDict or PyList or PyRange or PyBytes);
+        _checksCount = operand is PyTuple or string or Markup || operand is not (PyDict or PyList or PyRange or PyBytes or Undefined);
     }
 
     /// <param name="format">The format.</param>

@@ -137,7 +137,6 @@ static class StringMethods
     /// <param name="right">Whether to strip the end.</param>
     public static string Strip(string text, object? chars, bool left, bool right)
     {
-        if (chars is Undefined undefined) throw undefined.Fail();
         if (chars is not null && PyText.Of(chars) is null)
             throw Error.Type($"strip arg must be None or str, not {PyType.NameOf(chars)}");
         HashSet<string>? set = chars is null ? null : [.. PyString.CodePoints(PyText.Of(chars)!)];

@@ -34,7 +34,6 @@ static class StringSearch
     public static object? Affix(string text, Arguments arguments, string name, bool atEnd)
     {
         object?[] bound = arguments.Bind(name, 1, "/prefix", "/start", "/end");
-        if (bound[0] is Undefined undefined) throw undefined.Fail();
         object?[] candidates = bound[0] is PyTuple tuple ? tuple.Values : [bound[0]];
         bool found = false;
         foreach (object? candidate in candidates)

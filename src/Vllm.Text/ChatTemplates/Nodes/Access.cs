@@ -31,9 +31,14 @@ sealed class GetItem(Expression target, Expression key) : Expression
         object? value = target.Evaluate(frame);
         if (key is not Slice slice) return Access.GetItem(value, key.Evaluate(frame));
         SliceBounds bounds = slice.Bounds(frame);
-        return IsFolded && !Slicing.IsSliceable(value)
-            ? Undefined.Hint($"{PyType.Describe(value)} has no such element")
-            : Slicing.Apply(value, bounds, frame.State);
+        try
+        {
+            return Slicing.Apply(value, bounds, frame.State);
+        }
+        catch (ChatTemplateException exception) when (IsFolded && exception.Kind == ChatTemplateErrorKind.Type)
+        {
+            return Undefined.Failing(exception);
+        }
     }
 }
 

@@ -8,9 +8,6 @@ readonly record struct SliceBounds(object? Start, object? Stop, object? Step);
 /// <summary><c>value[start:stop:step]</c> and <c>value[index]</c>.</summary>
 static class Slicing
 {
-    public static bool IsSliceable(object? value) =>
-        value is string or Markup or PyList or PyTuple or PyBytes or PyRange or Undefined;
-
     public static object? Apply(object? value, SliceBounds bounds, RenderState state)
     {
         switch (value)
@@ -92,10 +89,8 @@ static class Slicing
         long Clamp(long index) => Math.Clamp(index < 0 ? index + length : index, lowest, highest);
     }
 
-    static int IndexOf(object value) => value is Undefined undefined
-        ? throw undefined.Fail()
-        : PyNumber.AsIndex(value)
-            ?? throw Error.Type("slice indices must be integers or None or have an __index__ method");
+    static int IndexOf(object value) => PyNumber.AsIndex(value)
+        ?? throw Error.Type("slice indices must be integers or None or have an __index__ method");
 
     /// <summary>The item at an index, counted from the end if it is negative, or <see cref="Missing"/>.</summary>
     public static object? ItemAt(object?[] items, object? key)

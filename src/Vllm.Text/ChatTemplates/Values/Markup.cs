@@ -16,7 +16,7 @@ sealed class Markup(string content) : PyObject
 
     public override bool IsTrue => content.Length > 0;
 
-    public override IEnumerable<object?> Items => PyString.CodePoints(content).Select(text => (object?)new Markup(text));
+    public override IEnumerable<object?> Items => PyString.CodePoints(content);
 
     public override void WriteRepr(ReprWriter writer)
     {

@@ -36,12 +36,8 @@ static class PyNumber
         _ => null,
     };
 
-    public static int RequireIndex(object? value)
-    {
-        if (value is Undefined undefined) throw undefined.Fail();
-        return AsIndex(value)
-            ?? throw Error.Type($"'{PyType.NameOf(value)}' object cannot be interpreted as an integer");
-    }
+    public static int RequireIndex(object? value) => AsIndex(value)
+        ?? throw Error.Type($"'{PyType.NameOf(value)}' object cannot be interpreted as an integer");
 
     public static double ToDouble(object value) => value switch
     {
@@ -55,7 +51,7 @@ static class PyNumber
     /// <summary>The double nearest to a quotient.</summary>
     static double ToDouble(BigInteger numerator, BigInteger denominator)
     {
-        bool negative = numerator.Sign * denominator.Sign < 0;
+        bool negative = numerator.Sign < 0 != denominator.Sign < 0;
         (numerator, denominator) = (BigInteger.Abs(numerator), BigInteger.Abs(denominator));
         if (numerator.IsZero) return negative ? -0.0 : 0.0;
         // 64 or 65 significant bits and a sticky bit for the rest: the conversion to double then rounds once.
