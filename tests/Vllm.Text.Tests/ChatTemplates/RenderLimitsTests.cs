@@ -99,7 +99,8 @@ public class RenderLimitsTests
     {
         var template = ChatTemplate.Compile("{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}");
         ChatTemplateException? exception = null;
-        var thread = new Thread(() => exception = Assert.Throws<ChatTemplateException>(() => template.Render(Empty)), 256 << 10);
+        var thread = new Thread(() =>
+            exception = Assert.Throws<ChatTemplateException>(() => template.Render(Empty)), 256 << 10);
 
         thread.Start();
         thread.Join();

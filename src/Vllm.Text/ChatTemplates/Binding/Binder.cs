@@ -166,7 +166,8 @@ sealed class Binder
     }
 
     static VariableAddress AddressOf(string name, Place place) =>
-        place.Scope.Function.Address(place.Scope.Find(name) ?? throw new InvalidOperationException($"{name} has no slot"));
+        place.Scope.Function.Address(place.Scope.Find(name)
+            ?? throw new InvalidOperationException($"{name} has no slot"));
 
     void BindName(Name name, Place place)
     {
@@ -192,7 +193,9 @@ sealed class Binder
 
     void BindFor(For loop, Place place)
     {
-        if (loop.Descendants().OfType<Name>().FirstOrDefault(name => name is { Use: NameUse.Store, Id: "loop" }) is { } bad)
+        Name? bad = loop.Descendants().OfType<Name>()
+            .FirstOrDefault(name => name is { Use: NameUse.Store, Id: "loop" });
+        if (bad is not null)
             throw Error.Syntax("Can't assign to special loop variable in for-loop target", bad.Line);
         Bind(loop.Items, place);
         Function function = loop.IsRecursive ? new Function(place.Scope.Function) : place.Scope.Function;
@@ -239,7 +242,8 @@ sealed class Binder
                 "or be given a default.", line);
         if (callerParameter < 0) macro.Caller = Declare(scope, used, "caller");
         if (!macro.Parameters.Any(name => name.Id == "kwargs")) macro.KeywordArguments = Declare(scope, used, "kwargs");
-        if (!macro.Parameters.Any(name => name.Id == "varargs")) macro.PositionalArguments = Declare(scope, used, "varargs");
+        if (!macro.Parameters.Any(name => name.Id == "varargs"))
+            macro.PositionalArguments = Declare(scope, used, "varargs");
         macro.Slots = function.Slots;
         macro.Entry = Enter(scope);
         BindAll(macro.Children, new Place(scope, IsTopLevel: false, IsSoft: false, InLoop: false));

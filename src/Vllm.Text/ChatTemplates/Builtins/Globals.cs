@@ -14,7 +14,8 @@ static class Globals
     static readonly FrozenDictionary<string, object> All = new Dictionary<string, object>
     {
         ["range"] = new NativeFunction("range", Range),
-        ["dict"] = new PyClass("dict", Dict, name => name == "fromkeys" ? new NativeFunction(name, DictMethods.FromKeys) : null),
+        ["dict"] = new PyClass("dict", Dict, name =>
+            name == "fromkeys" ? new NativeFunction(name, DictMethods.FromKeys) : null),
         ["namespace"] = new PyClass("transformers.utils.chat_template_utils.TemplateNamespace", NewNamespace),
         ["cycler"] = new PyClass("jinja2.utils.Cycler", NewCycler),
         ["joiner"] = new PyClass("jinja2.utils.Joiner", NewJoiner),

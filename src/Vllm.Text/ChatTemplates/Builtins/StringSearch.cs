@@ -40,7 +40,8 @@ static class StringSearch
         {
             string affix = PyText.Of(candidate)
                 ?? throw Error.Type($"{name} first arg must be str or a tuple of str, not {PyType.NameOf(candidate)}");
-            found |= Window(text, bound[1], bound[2]) is { } window && Matches(text.AsSpan(window.Start, window.End - window.Start), affix);
+            found |= Window(text, bound[1], bound[2]) is { } window
+                && Matches(text.AsSpan(window.Start, window.End - window.Start), affix);
         }
         return Boxed.Bool(found);
 

@@ -69,7 +69,8 @@ static class Tests
         Operators.Compare(op, value, arguments.Bind("operator", 1, "/b")[0], state);
 
     static string? Name(object? value) =>
-        PyEquality.IsHashable(value) ? PyText.Of(value) : throw Error.Type($"unhashable type: '{PyType.NameOf(value)}'");
+        PyEquality.IsHashable(value) ? PyText.Of(value)
+            : throw Error.Type($"unhashable type: '{PyType.NameOf(value)}'");
 
     static double Modulo(object? value, object? divisor, RenderState state) =>
         Operators.Apply(Syntax.TokenKind.Mod, value, divisor, state) is { } rest && PyNumber.IsNumber(rest)

@@ -55,8 +55,8 @@ static class Slicing
     static PyRange SliceRange(PyRange range, SliceBounds bounds)
     {
         (long start, long stop, long step) = Resolve(range.Count, bounds);
-        return new PyRange(
-            range.Start + start * range.Step, range.Start + stop * range.Step, step * range.Step, Count(start, stop, step));
+        long first = range.Start + start * range.Step, end = range.Start + stop * range.Step;
+        return new PyRange(first, end, step * range.Step, Count(start, stop, step));
     }
 
     static IEnumerable<int> Indices(int length, SliceBounds bounds)

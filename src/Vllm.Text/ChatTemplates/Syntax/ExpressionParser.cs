@@ -391,7 +391,8 @@ sealed class ExpressionParser(TokenStream stream)
         }
     }
 
-    /// <summary>Filters on <paramref name="node"/>; <paramref name="startInline"/>: the first has no bar before it.</summary>
+    /// <summary>Filters on <paramref name="node"/>; <paramref name="startInline"/>: the first has no bar before
+    /// it.</summary>
     public Expression? ParseFilter(Expression? node, bool startInline = false)
     {
         while (stream.Current.Kind == TokenKind.Pipe || startInline)

@@ -27,7 +27,8 @@ static class PyNumber
         _ => throw Error.Type($"'{PyType.NameOf(value)}' object cannot be interpreted as an integer"),
     };
 
-    /// <summary>An int that is used as an index or a count; beyond the range of <see cref="int"/> the nearest of it.</summary>
+    /// <summary>An int that is used as an index or a count; beyond the range of <see cref="int"/> the nearest of
+    /// it.</summary>
     public static int? AsIndex(object? value) => value switch
     {
         long i => (int)Math.Clamp(i, int.MinValue, int.MaxValue),
