@@ -176,6 +176,30 @@ public class SchedulerTests
         Assert.Equal(("A", 24), (resumed.Request.Id, resumed.NumComputedTokens));
     }
 
+    /// <summary>B takes the blocks of A, and C, which would have had the 7 tokens left over, gets its full 8.</summary>
+    [Fact]
+    public void Schedule_GivesTheTokensOfAWithdrawnShareToOthers()
+    {
+        SchedulerOptions options = Options with
+        {
+            Policy = SchedulingPolicy.Priority, BlockSize = 4, NumBlocks = 15, MaxNumBatchedTokens = 16,
+            LongPrefillTokenThreshold = 8, SchedulerReserveFullIsl = false,
+        };
+        var scheduler = new Scheduler(options);
+        var model = new FakeModel(options);
+        scheduler.Add(NewRequest("A", 60, priority: 1));
+        Step(scheduler, model);
+        scheduler.Add(NewRequest("B", 7, firstToken: 100));
+        Step(scheduler, model);
+        scheduler.Add(NewRequest("C", 40, firstToken: 200));
+        Assert.Equal("8+1+7", Join(Step(scheduler, model).Scheduled.Select(s => s.NumTokens)));
+
+        SchedulerOutput output = Step(scheduler, model);
+
+        Assert.Equal(["A"], output.Preempted.Select(r => r.Id));
+        Assert.Equal("1+8", Join(output.Scheduled.Select(s => s.NumTokens)));
+    }
+
     [Fact]
     public void Schedule_KeepsTheWatermarkFreeOnlyWhileOthersRun()
     {
