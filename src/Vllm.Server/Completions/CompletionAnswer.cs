@@ -70,7 +70,7 @@ sealed class CompletionAnswer(
         {
             var choices = new StreamedChoice[prompts.Length * Fields.N];
             int? numCachedTokens = null;
-            await foreach ((int index, RequestOutput result) in outputs)
+            await foreach ((int index, RequestOutput result) in events.KeepAlive(outputs, generator.Options.SseKeepAliveInterval))
             {
                 numCachedTokens ??= result.NumCachedTokens;
                 foreach (CompletionOutput output in result.Outputs)

@@ -88,7 +88,11 @@ static class JoinedStream
     static JsonNode Last(JsonElement chunk)
     {
         JsonNode last = WithoutCuts(chunk);
-        foreach (JsonNode? choice in last["choices"] as JsonArray ?? []) choice!.AsObject().Remove("prompt_token_ids");
+        foreach (JsonNode? choice in last["choices"] as JsonArray ?? [])
+        {
+            choice!.AsObject().Remove("prompt_token_ids");
+            choice.AsObject().Remove("index");
+        }
         return last;
     }
 

@@ -29,6 +29,8 @@ sealed class RecordedRun
 /// <summary>One case: one exchange, or several in an order.</summary>
 sealed class RecordedCase(JsonElement json)
 {
+    public JsonElement Json => json;
+
     public string Name => json.GetProperty("name").GetString()!;
 
     public string Group => json.GetProperty("group").GetString()!;
@@ -40,6 +42,9 @@ sealed class RecordedCase(JsonElement json)
 
     /// <summary>The reference decodes the first bytes of the answer with the prompt's last ones: texts do not compare.</summary>
     public bool HasUnclearText => json.TryGetProperty("prompt_ends_inside_character", out JsonElement value) && value.GetBoolean();
+
+    /// <summary>The recording itself says that the answer depends on client and parser.</summary>
+    public bool IsUncertain => json.TryGetProperty("note", out JsonElement note) && note.GetString()!.Contains("do not insist");
 
     public bool IsExchange => json.TryGetProperty("request", out _) || json.TryGetProperty("steps", out _);
 

@@ -32,7 +32,7 @@ public sealed class ReplayTests(ITestOutputHelper output)
         if (missing.All(m => m is not null)) Assert.Skip($"not supported yet: {string.Join(" ", missing.Distinct())}");
         await using RunServer server = await RunServer.Start(run);
         var report = new ReplayReport();
-        foreach (RecordedCase recorded in run.Cases.Where(c => c.IsExchange))
+        foreach (RecordedCase recorded in run.Cases.Where(c => c.IsExchange && !c.IsUncertain))
             report.Add(recorded, await Replay(server, recorded));
         output.WriteLine(report.ToString());
         if (report.NumFailed > 0) Assert.Fail(report.ToString());
@@ -49,7 +49,7 @@ public sealed class ReplayTests(ITestOutputHelper output)
             string? difference;
             try
             {
-                difference = ExchangeComparison.Difference(recorded, exchange, answer);
+                difference = ExchangeComparison.Difference(recorded, exchange, answer, server.IncomparableMembers);
             }
             catch (Exception e) when (e is System.Text.Json.JsonException or KeyNotFoundException or InvalidOperationException)
             {
