@@ -41,7 +41,7 @@ sealed class BeamSearch
         var continuations = new List<(Beam Beam, TokenLogprob Token, double Score)>();
         for (int i = 0; i < _running.Count; i++)
         {
-            foreach (TokenLogprob token in candidates[i].Entries())
+            foreach (TokenLogprob token in candidates[i].Entries)
             {
                 if (token.TokenId == _eosTokenId && !_params.IgnoreEos)
                     _finished.Add(Extend(_running[i], token, isFinished: true));

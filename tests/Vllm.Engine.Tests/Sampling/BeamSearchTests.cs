@@ -35,7 +35,7 @@ public class BeamSearchTests
     static TokenLogprobs Next(TinyLlama model, LogprobsGatherer gatherer, Beam beam, int numLogprobs)
     {
         float[] logits = model.Logits(beam.TokenIds);
-        return gatherer.GatherTop(logits, SamplingKernels.Default.Argmax(logits), numLogprobs, isLogits: false);
+        return gatherer.GatherTop(logits, SamplingKernels.Default.Argmax(logits), numLogprobs, isLogits: false).ToTokenLogprobs();
     }
 
     static BeamSearchParams Read(JsonElement p) => new()
