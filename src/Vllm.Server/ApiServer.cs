@@ -33,21 +33,26 @@ public sealed class ApiServer : IAsyncDisposable
         _options = options;
     }
 
-    /// <summary>Where the server listens, with the port it got: <c>http://127.0.0.1:8000</c>, or <c>unix:/path</c>.</summary>
+    /// <summary>Where the server listens, with the port it got: <c>http://127.0.0.1:8000</c>, or
+    /// <c>unix:/path</c>.</summary>
     public string Address => _options.Uds is { } path
         ? $"unix:{path}"
         : _app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.First();
 
     /// <summary>Builds the server and starts to listen.</summary>
-    /// <exception cref="ServerStartException">The address cannot be listened on; the message says what to do.</exception>
+    /// <exception cref="ArgumentException">Options out of range; says all at once.</exception>
+    /// <exception cref="ServerStartException">The address cannot be listened on; the message says what to
+    /// do.</exception>
     public static async Task<ApiServer> StartAsync(
         ServerOptions options, AsyncLLM engine, CancellationToken cancellationToken = default)
     {
+        if (options.Validate() is { Count: > 0 } problems) throw new ArgumentException(string.Join(" ", problems));
         WebApplicationBuilder builder = WebApplication.CreateSlimBuilder();
         builder.Logging.SetMinimumLevel(LogLevel.Warning);
         builder.WebHost.ConfigureKestrel(kestrel => Listen(kestrel, options));
         // The host's own limit must not cut the drain that StopAsync allows.
-        builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = options.ShutdownTimeout + TimeSpan.FromSeconds(5));
+        builder.Services.Configure<HostOptions>(host =>
+            host.ShutdownTimeout = options.ShutdownTimeout + TimeSpan.FromSeconds(5));
         WebApplication app = builder.Build();
         MapPipeline(app, options, engine);
         try
@@ -64,7 +69,8 @@ public sealed class ApiServer : IAsyncDisposable
         catch (Exception e) when (e is IOException or System.Net.Sockets.SocketException)
         {
             await app.DisposeAsync();
-            throw new ServerStartException($"Cannot listen on {options.Uds ?? $"{options.Host}:{options.Port}"}: {e.Message}", e);
+            string place = options.Uds ?? $"{options.Host}:{options.Port}";
+            throw new ServerStartException($"Cannot listen on {place}: {e.Message}", e);
         }
         return new ApiServer(app, options);
     }
@@ -85,12 +91,13 @@ public sealed class ApiServer : IAsyncDisposable
         }
         else
         {
-            IPAddress address = IPAddress.TryParse(options.Host, out IPAddress? parsed) ? parsed : Dns.GetHostAddresses(options.Host)[0];
-            kestrel.Listen(address, options.Port);
+            bool isAddress = IPAddress.TryParse(options.Host, out IPAddress? address);
+            kestrel.Listen(isAddress ? address! : Dns.GetHostAddresses(options.Host)[0], options.Port);
         }
     }
 
-    /// <summary>Layers from the outside in: request ids, keys, CORS, HTTP metrics, routes, error boundary, endpoint.</summary>
+    /// <summary>Layers from the outside in: request ids, keys, CORS, HTTP metrics, routes, error boundary,
+    /// endpoint.</summary>
     static void MapPipeline(WebApplication app, ServerOptions options, AsyncLLM engine)
     {
         var httpMetrics = new HttpMetrics();
@@ -130,10 +137,11 @@ public sealed class ApiServer : IAsyncDisposable
     }
 
     /// <summary>Returns when the process is asked to end (Ctrl+C, SIGTERM) or the server was stopped.</summary>
-    public Task WaitForShutdownAsync(CancellationToken cancellationToken = default) => _app.WaitForShutdownAsync(cancellationToken);
+    public Task WaitForShutdownAsync(CancellationToken cancellationToken = default) =>
+        _app.WaitForShutdownAsync(cancellationToken);
 
-    /// <summary>Takes no new connections, lets running requests finish for <see cref="ServerOptions.ShutdownTimeout"/>, then
-    /// aborts them.</summary>
+    /// <summary>Takes no new connections, lets running requests finish for <see cref="ServerOptions.ShutdownTimeout"/>,
+    /// then aborts them.</summary>
     public async Task StopAsync()
     {
         using var drain = new CancellationTokenSource(_options.ShutdownTimeout);
@@ -142,7 +150,8 @@ public sealed class ApiServer : IAsyncDisposable
 
     public ValueTask DisposeAsync() => _app.DisposeAsync();
 
-    /// <summary>Maps a path to an endpoint inside the error boundary, and tells <see cref="RouteForms"/> of it.</summary>
+    /// <summary>Maps a path to an endpoint inside the error boundary, and tells <see cref="RouteForms"/> of
+    /// it.</summary>
     sealed class Routes(WebApplication app, RouteForms forms, EndpointBoundary boundary)
     {
         public void Map(string methods, string path, RequestDelegate endpoint, bool allowsTrailingSlash = false)

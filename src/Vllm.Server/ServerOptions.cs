@@ -68,6 +68,27 @@ public sealed record ServerOptions
 
     /// <summary>How long <see cref="ApiServer.StopAsync"/> lets running requests go on before it aborts them.</summary>
     public TimeSpan ShutdownTimeout { get; init; }
+
+    /// <summary>All that is wrong with the options; empty when nothing is.</summary>
+    public IReadOnlyList<string> Validate()
+    {
+        var problems = new List<string>();
+        Check(Port is >= 0 and <= 65535, $"port must be 0 to 65535, got {Port}.");
+        Check(RootPath is null || RootPath.StartsWith('/'), $"root_path must begin with '/', got '{RootPath}'.");
+        Check(!ApiKey.Contains(""), "api_key must not be empty.");
+        Check(StreamInterval > 0, $"stream_interval must be positive, got {StreamInterval}.");
+        Check(SseKeepAliveInterval is null || SseKeepAliveInterval > TimeSpan.Zero,
+            $"sse_keep_alive_interval must be positive, got {SseKeepAliveInterval}.");
+        Check(MaxNumQueuedReqs is null or >= 0, $"max_num_queued_reqs must not be negative, got {MaxNumQueuedReqs}.");
+        Check(MaxRequestBodySizeBytes > 0, $"the body size limit must be positive, got {MaxRequestBodySizeBytes}.");
+        Check(ShutdownTimeout >= TimeSpan.Zero, $"shutdown_timeout must not be negative, got {ShutdownTimeout}.");
+        return problems;
+
+        void Check(bool isRight, string problem)
+        {
+            if (!isRight) problems.Add(problem);
+        }
+    }
 }
 
 /// <summary>Which routes a key guards.</summary>
@@ -76,6 +97,7 @@ public enum ApiKeyScope
     /// <summary>Every route but <c>/health</c> and <c>/ping</c>.</summary>
     All,
 
-    /// <summary>Paths that begin with <c>/v1</c>, <c>/v2</c>, <c>/inference</c> or <c>/cohere</c>, as in vLLM.</summary>
+    /// <summary>Paths that begin with <c>/v1</c>, <c>/v2</c>, <c>/inference</c> or <c>/cohere</c>, as in
+    /// vLLM.</summary>
     V1,
 }

@@ -2,8 +2,8 @@ using Vllm.Engine.Requests;
 
 namespace Vllm.Engine.Metrics;
 
-/// <summary>What the engine counts and measures, with vLLM's meanings. Written by the engine thread, read by any; recording
-/// allocates nothing.</summary>
+/// <summary>What the engine counts and measures, with vLLM's meanings. Written by the engine thread, read by any;
+/// recording allocates nothing.</summary>
 public sealed class EngineMetrics
 {
     /// <summary>Longest series of token bounds: prompts and answers have at most this many tokens.</summary>
@@ -184,7 +184,8 @@ readonly record struct StepStats
     public required long PrefixCacheHits { get; init; }
 }
 
-/// <summary>One finished request in numbers. Times are <see cref="TimeProvider.GetTimestamp"/> values, 0 = did not happen.</summary>
+/// <summary>One finished request in numbers. Times are <see cref="TimeProvider.GetTimestamp"/> values, 0 = did not
+/// happen.</summary>
 readonly record struct RequestStats
 {
     public required FinishReason FinishReason { get; init; }

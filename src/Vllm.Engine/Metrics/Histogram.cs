@@ -20,7 +20,8 @@ public sealed class Histogram
     /// <summary>Sum of all values.</summary>
     public double Sum => Volatile.Read(ref _sum);
 
-    /// <summary>Values in range <paramref name="index"/> alone; index <c>Bounds.Count</c> is for those above all bounds.</summary>
+    /// <summary>Values in range <paramref name="index"/> alone; index <c>Bounds.Count</c> is for those above all
+    /// bounds.</summary>
     public long CountAt(int index) => Volatile.Read(ref _counts[index]);
 
     public void Record(double value)

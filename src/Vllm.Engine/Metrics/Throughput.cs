@@ -1,6 +1,7 @@
 namespace Vllm.Engine.Metrics;
 
-/// <summary>Tokens per second over the last <see cref="WindowSeconds"/> seconds. One thread adds, any thread reads.</summary>
+/// <summary>Tokens per second over the last <see cref="WindowSeconds"/> seconds. One thread adds, any thread
+/// reads.</summary>
 public sealed class Throughput
 {
     /// <summary>vLLM logs and resets its averages every 10 seconds.</summary>

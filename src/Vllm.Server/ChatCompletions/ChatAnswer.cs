@@ -23,8 +23,10 @@ sealed class ChatAnswer(
         ? generator.Options.ResponseRole
         : request.Conversation.LastRole;
 
-    /// <summary>The text that goes before the answer's when the request asks for an echo: a message is continued.</summary>
-    public string EchoedText => Fields.Echo && request.Conversation.LastRole == Role ? request.Conversation.LastText : "";
+    /// <summary>The text that goes before the answer's when the request asks for an echo: a message is
+    /// continued.</summary>
+    public string EchoedText =>
+        Fields.Echo && request.Conversation.LastRole == Role ? request.Conversation.LastText : "";
 
     public async Task Send(HttpContext context, IAsyncEnumerable<RequestOutput> outputs)
     {
@@ -43,7 +45,8 @@ sealed class ChatAnswer(
         json.WriteEndArray();
         json.WriteNull("service_tier");
         json.WriteString("system_fingerprint", generator.SystemFingerprint);
-        new Usage(NumPromptTokens, result.Outputs.Sum(o => o.TokenIds.Count), generator.CachedTokens(result.NumCachedTokens))
+        new Usage(NumPromptTokens, result.Outputs.Sum(o =>
+            o.TokenIds.Count), generator.CachedTokens(result.NumCachedTokens))
             .WriteWhole(json, isChat: true);
         json.WritePropertyName("prompt_logprobs");
         LogprobsWriter.WritePrompt(json, generator.TokenText, promptTokenIds, result.PromptLogprobs);

@@ -50,8 +50,8 @@ sealed record ChatCompletionRequest
         EarlyChecks.AtLeastMinusOne(topLogprobs, "top_logprobs");
         if (topLogprobs != 0 && !fields.Bool("logprobs"))
         {
-            throw new RequestException(ApiError.Field(
-                "when using `top_logprobs`, `logprobs` must be set to true.", "top_logprobs"));
+            throw RequestException.Field(
+                "when using `top_logprobs`, `logprobs` must be set to true.", "top_logprobs");
         }
     }
 }
@@ -62,13 +62,14 @@ static class ToolFields
 {
     public static void Check(RequestFields fields)
     {
-        if (fields.TryGet("tools", out JsonElement tools) && tools.ValueKind == JsonValueKind.Array && tools.GetArrayLength() == 0)
+        bool hasTools = fields.TryGet("tools", out JsonElement tools);
+        if (hasTools && tools.ValueKind == JsonValueKind.Array && tools.GetArrayLength() == 0)
         {
-            throw new RequestException(ApiError.Field("`tools` must not be an empty array. Either provide at least one "
-                + "tool or omit the field entirely.", "tools"));
+            throw RequestException.Field("`tools` must not be an empty array. Either provide at least one "
+                + "tool or omit the field entirely.", "tools");
         }
-        if (fields.TryGet("tools", out _) || !fields.TryGet("tool_choice", out JsonElement choice)) return;
+        if (hasTools || !fields.TryGet("tool_choice", out JsonElement choice)) return;
         if (choice.ValueKind == JsonValueKind.String && choice.ValueEquals("none")) return;
-        throw new RequestException(ApiError.Field("When using `tool_choice`, `tools` must be set.", "tool_choice"));
+        throw RequestException.Field("When using `tool_choice`, `tools` must be set.", "tool_choice");
     }
 }

@@ -6,14 +6,15 @@ using Vllm.Server.Requests;
 namespace Vllm.Server.ChatCompletions;
 
 /// <summary><c>POST /v1/chat/completions</c>, the way of a request: 1. read and check the body, 2. render the
-/// conversation with the model's chat template, 3. tokenize, 4. settle the sampling parameters, 5. submit to the engine,
-/// 6. answer whole or as a stream of chunks.</summary>
+/// conversation with the model's chat template, 3. tokenize, 4. settle the sampling parameters, 5. submit to the
+/// engine, 6. answer whole or as a stream of chunks.</summary>
 sealed class ChatCompletionsEndpoint(Generator generator, ChatPrompts chatPrompts)
 {
     public async Task Handle(HttpContext context)
     {
         // 1. Errors throw a RequestException, which the endpoint boundary answers.
-        ChatCompletionRequest request = ChatCompletionRequest.Parse(await JsonBody.Read(context.Request), generator.Options);
+        ChatCompletionRequest request =
+            ChatCompletionRequest.Parse(await JsonBody.Read(context.Request), generator.Options);
         GenerationFields fields = request.Generation;
         generator.Models.Require(fields.Model);
         generator.Admit();

@@ -10,7 +10,8 @@ namespace Vllm.Server.ChatCompletions;
 /// <summary>Conversations to prompts, by the model's chat template or by one that the request brings.</summary>
 sealed class ChatPrompts(AsyncLLM engine, ServedModels models)
 {
-    /// <summary>Variables that the request's own fields set; <c>chat_template_kwargs</c> does not replace them.</summary>
+    /// <summary>Variables that the request's own fields set; <c>chat_template_kwargs</c> does not replace
+    /// them.</summary>
     static readonly string[] OwnVariables =
         ["messages", "tools", "documents", "add_generation_prompt", "bos_token", "eos_token"];
 
@@ -18,20 +19,21 @@ sealed class ChatPrompts(AsyncLLM engine, ServedModels models)
     public string Render(Conversation conversation)
     {
         if (conversation.Messages.Any(m => m.HasMedia))
-            throw new RequestException(ApiError.BadRequest($"{models.Name} is not a multimodal model"));
+            throw RequestException.BadRequest($"{models.Name} is not a multimodal model");
         try
         {
-            ChatTemplate template = conversation.Template is { } source ? ChatTemplate.Compile(source) : ModelTemplate();
+            ChatTemplate template =
+                conversation.Template is { } source ? ChatTemplate.Compile(source) : ModelTemplate();
             return template.Render(Input(conversation, template));
         }
         catch (ChatTemplateException e)
         {
-            throw new RequestException(ApiError.BadRequest(e.Message));
+            throw RequestException.BadRequest(e.Message);
         }
     }
 
-    ChatTemplate ModelTemplate() => engine.ChatTemplate ?? throw new RequestException(ApiError.BadRequest(
-        "The model has no chat template. Give the server one with --chat-template, or use /v1/completions."));
+    ChatTemplate ModelTemplate() => engine.ChatTemplate ?? throw RequestException.BadRequest(
+        "The model has no chat template. Give the server one with --chat-template, or use /v1/completions.");
 
     ChatTemplateInput Input(Conversation conversation, ChatTemplate template) => new()
     {
@@ -51,7 +53,8 @@ sealed class ChatPrompts(AsyncLLM engine, ServedModels models)
         if (conversation.ReasoningEffort is { } effort)
         {
             kwargs["reasoning_effort"] = ToJson(effort, static (json, effort) => json.WriteStringValue(effort));
-            kwargs["enable_thinking"] = ToJson(effort, static (json, effort) => json.WriteBooleanValue(effort != "none"));
+            kwargs["enable_thinking"] = ToJson(effort, static (json, effort) =>
+                json.WriteBooleanValue(effort != "none"));
         }
         if (conversation.TemplateKwargs is { } given)
             foreach (JsonProperty property in given.EnumerateObject()) kwargs[property.Name] = property.Value;
@@ -66,7 +69,8 @@ sealed class ChatPrompts(AsyncLLM engine, ServedModels models)
         foreach (ChatMessage message in messages)
         {
             json.WriteStartObject();
-            json.WriteString("role", message.Role == "developer" && !template.AcceptsDeveloperRole ? "system" : message.Role);
+            bool isUnknownRole = message.Role == "developer" && !template.AcceptsDeveloperRole;
+            json.WriteString("role", isUnknownRole ? "system" : message.Role);
             WriteContent(json, message, template.ContentFormat ?? ContentFormat.String);
             if (message.Name is not null) json.WriteString("name", message.Name);
             if (message.ToolCallId is not null) json.WriteString("tool_call_id", message.ToolCallId);
@@ -105,7 +109,8 @@ sealed class ChatPrompts(AsyncLLM engine, ServedModels models)
             foreach (JsonProperty property in call.EnumerateObject())
             {
                 json.WritePropertyName(property.Name);
-                if (property.NameEquals("function") && property.Value.ValueKind == JsonValueKind.Object) WriteFunction(json, property.Value);
+                bool isFunction = property.NameEquals("function") && property.Value.ValueKind == JsonValueKind.Object;
+                if (isFunction) WriteFunction(json, property.Value);
                 else property.Value.WriteTo(json);
             }
             json.WriteEndObject();
@@ -119,7 +124,8 @@ sealed class ChatPrompts(AsyncLLM engine, ServedModels models)
         foreach (JsonProperty property in function.EnumerateObject())
         {
             json.WritePropertyName(property.Name);
-            if (!property.NameEquals("arguments") || property.Value.ValueKind != JsonValueKind.String) property.Value.WriteTo(json);
+            bool isText = property.NameEquals("arguments") && property.Value.ValueKind == JsonValueKind.String;
+            if (!isText) property.Value.WriteTo(json);
             else JsonBody.ParseText(JsonText.Of(property.Value) is { Length: > 0 } text ? text : "{}").WriteTo(json);
         }
         json.WriteEndObject();

@@ -5,12 +5,13 @@ using Vllm.Server.Protocol;
 
 namespace Vllm.Server.ChatCompletions;
 
-/// <summary>The answer to a chat request as events: the role of each choice, then what is new with each output, then the
-/// usage when asked for.</summary>
+/// <summary>The answer to a chat request as events: the role of each choice, then what is new with each output, then
+/// the usage when asked for.</summary>
 sealed class ChatStream(Generator generator, ChatCompletionRequest request, ChatAnswer answer)
 {
     readonly Choice[] _choices =
-        [.. Enumerable.Range(0, request.Generation.N).Select(_ => new Choice(new LogprobsWriter(generator.TokenText, answer.AsIds)))];
+        [.. Enumerable.Range(0, request.Generation.N).Select(_ =>
+            new Choice(new LogprobsWriter(generator.TokenText, answer.AsIds)))];
 
     GenerationFields Fields => request.Generation;
 

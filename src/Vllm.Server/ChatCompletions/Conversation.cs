@@ -34,8 +34,8 @@ sealed record Conversation
         // Only what the body says counts: the default of add_generation_prompt gives way to the other field.
         if (fields.Bool("continue_final_message") && fields.Bool("add_generation_prompt"))
         {
-            throw new RequestException(ApiError.BadRequest(
-                "Cannot set both `continue_final_message` and `add_generation_prompt` to True."));
+            throw RequestException.BadRequest(
+                "Cannot set both `continue_final_message` and `add_generation_prompt` to True.");
         }
     }
 
@@ -43,11 +43,11 @@ sealed record Conversation
     {
         RefuseUntrusted(fields, options);
         if (!fields.TryGet("messages", out JsonElement messages))
-            throw new RequestException(ApiError.BadRequest("messages must be a list, not null."));
+            throw RequestException.BadRequest("messages must be a list, not null.");
         if (messages.GetArrayLength() == 0)
         {
-            throw new RequestException(ApiError.BadRequest(
-                "Cannot apply chat template to an empty conversation. Provide at least one message."));
+            throw RequestException.BadRequest(
+                "Cannot apply chat template to an empty conversation. Provide at least one message.");
         }
         return new Conversation
         {
@@ -65,11 +65,12 @@ sealed record Conversation
     static void RefuseUntrusted(RequestFields fields, ServerOptions options)
     {
         if (options.TrustRequestChatTemplate) return;
-        bool hasTemplate = fields.TryGet("chat_template", out _)
-            || fields.TryGet("chat_template_kwargs", out JsonElement kwargs) && new RequestFields(kwargs).TryGet("chat_template", out _);
+        bool hasTemplate =
+            fields.TryGet("chat_template", out _) || fields.TryGet("chat_template_kwargs", out JsonElement kwargs)
+            && new RequestFields(kwargs).TryGet("chat_template", out _);
         if (!hasTemplate) return;
-        throw new RequestException(ApiError.BadRequest("Chat template is passed with request, but "
-            + "--trust-request-chat-template is not set. Refused request with untrusted chat template."));
+        throw RequestException.BadRequest("Chat template is passed with request, but "
+            + "--trust-request-chat-template is not set. Refused request with untrusted chat template.");
     }
 }
 
@@ -102,8 +103,8 @@ sealed record ChatMessage
     /// <summary>Parts that only models for images, sound or video take.</summary>
     static readonly HashSet<string> MediaTypes =
     [
-        "image_url", "image_embeds", "image_pil", "input_image", "input_audio", "audio_url", "audio_embeds", "video_url",
-        "video_embeds",
+        "image_url", "image_embeds", "image_pil", "input_image", "input_audio", "audio_url", "audio_embeds",
+        "video_url", "video_embeds",
     ];
 
     public static ChatMessage Read(JsonElement message)
@@ -136,7 +137,8 @@ sealed record ChatMessage
         if (part.ValueKind != JsonValueKind.Object) throw BadPart("A part of a message's content must be an object.");
         var fields = new RequestFields(part);
         // A part may leave its type to the key that it has.
-        string? type = fields.String("type") ?? TextKeys.Keys.Concat(MediaTypes).FirstOrDefault(key => fields.TryGet(key, out _));
+        string? type = fields.String("type") ?? TextKeys.Keys.Concat(MediaTypes).FirstOrDefault(key =>
+            fields.TryGet(key, out _));
         if (type is not null && MediaTypes.Contains(type)) return null;
         if (type is null || !TextKeys.TryGetValue(type, out string? key)) throw BadPart($"Unknown part type: {type}");
         return fields.TryGet(key, out JsonElement text) && text.ValueKind == JsonValueKind.String
@@ -144,5 +146,5 @@ sealed record ChatMessage
             : throw BadPart($"A part of type '{type}' must have a string '{key}'.");
     }
 
-    static RequestException BadPart(string message) => new(ApiError.BadRequest(message));
+    static RequestException BadPart(string message) => RequestException.BadRequest(message);
 }

@@ -30,7 +30,8 @@ sealed class CompletionAnswer(
         WriteHead(json);
         json.WriteStartArray("choices");
         for (int i = 0; i < results.Length; i++)
-            foreach (CompletionOutput output in results[i].Outputs.OrderBy(o => o.Index)) WriteChoice(json, i, results[i], output);
+            foreach (CompletionOutput output in results[i].Outputs.OrderBy(o =>
+                o.Index)) WriteChoice(json, i, results[i], output);
         json.WriteEndArray();
         json.WriteNull("service_tier");
         json.WriteString("system_fingerprint", generator.SystemFingerprint);
@@ -70,7 +71,8 @@ sealed class CompletionAnswer(
         {
             var choices = new StreamedChoice[prompts.Length * Fields.N];
             int? numCachedTokens = null;
-            await foreach ((int index, RequestOutput result) in events.KeepAlive(outputs, generator.Options.SseKeepAliveInterval))
+            TimeSpan? keepAlive = generator.Options.SseKeepAliveInterval;
+            await foreach ((int index, RequestOutput result) in events.KeepAlive(outputs, keepAlive))
             {
                 numCachedTokens ??= result.NumCachedTokens;
                 foreach (CompletionOutput output in result.Outputs)
@@ -92,7 +94,8 @@ sealed class CompletionAnswer(
     }
 
     void WriteChunk(
-        Utf8JsonWriter json, int promptIndex, RequestOutput result, CompletionOutput output, StreamedChoice choice, bool isFirst)
+        Utf8JsonWriter json, int promptIndex, RequestOutput result, CompletionOutput output, StreamedChoice choice,
+        bool isFirst)
     {
         json.WriteStartObject();
         WriteHead(json);
@@ -137,8 +140,8 @@ sealed class CompletionAnswer(
         json.WriteString("model", generator.Models.Name);
     }
 
-    /// <summary>The text with the prompt before it when it is echoed. A client that gets the prompt's ids does not get its
-    /// text.</summary>
+    /// <summary>The text with the prompt before it when it is echoed. A client that gets the prompt's ids does not get
+    /// its text.</summary>
     string Text(int promptIndex, CompletionOutput output, bool echoes)
     {
         if (!echoes) return output.Text;
@@ -149,7 +152,8 @@ sealed class CompletionAnswer(
     }
 
     void WriteLogprobs(
-        Utf8JsonWriter json, LogprobsWriter writer, int promptIndex, RequestOutput result, CompletionOutput output, bool echoes)
+        Utf8JsonWriter json, LogprobsWriter writer, int promptIndex, RequestOutput result, CompletionOutput output,
+        bool echoes)
     {
         if (request.Logprobs is not { } numTop || output.Logprobs is null)
         {
@@ -157,12 +161,13 @@ sealed class CompletionAnswer(
             return;
         }
         IReadOnlyList<int> promptTokenIds = prompts[promptIndex].TokenIds;
-        if (!echoes)
-            writer.WriteCompletion(json, output.TokenIds, output.Logprobs, numTop);
-        else if (request.EchoesOnly)
-            writer.WriteCompletion(json, promptTokenIds, result.PromptLogprobs!, numTop);
-        else
-            writer.WriteCompletion(json, [.. promptTokenIds, .. output.TokenIds], [.. result.PromptLogprobs!, .. output.Logprobs], numTop);
+        (IReadOnlyList<int> tokenIds, IReadOnlyList<TokenLogprobs?> logprobs) = (echoes, request.EchoesOnly) switch
+        {
+            (false, _) => (output.TokenIds, output.Logprobs),
+            (true, true) => (promptTokenIds, result.PromptLogprobs!),
+            (true, false) => ([.. promptTokenIds, .. output.TokenIds], [.. result.PromptLogprobs!, .. output.Logprobs]),
+        };
+        writer.WriteCompletion(json, tokenIds, logprobs, numTop);
     }
 
     /// <summary>What a stream remembers of a choice.</summary>

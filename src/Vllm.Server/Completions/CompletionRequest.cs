@@ -34,8 +34,8 @@ sealed record CompletionRequest
         UnsupportedFields.Refuse(fields);
         if (fields.TryGet("suffix", out _))
         {
-            throw new RequestException(
-                ApiError.BadRequest("suffix is only supported for models with FIM completion rendering", "suffix"));
+            throw RequestException.BadRequest(
+                "suffix is only supported for models with FIM completion rendering", "suffix");
         }
         return new CompletionRequest
         {
@@ -49,16 +49,17 @@ sealed record CompletionRequest
 
     static void RequirePrompt(RequestFields fields)
     {
-        bool isMissing = !fields.TryGet("prompt", out JsonElement prompt) || prompt.ValueKind == JsonValueKind.String && prompt.ValueEquals("");
-        if (!isMissing || fields.TryGet("prompt_embeds", out _)) return;
-        throw new RequestException(ApiError.Field("Either prompt or prompt_embeds must be provided and non-empty.", "prompt"));
+        bool hasPrompt = fields.TryGet("prompt", out JsonElement prompt)
+            && (prompt.ValueKind != JsonValueKind.String || !prompt.ValueEquals(""));
+        if (hasPrompt || fields.TryGet("prompt_embeds", out _)) return;
+        throw RequestException.Field("Either prompt or prompt_embeds must be provided and non-empty.", "prompt");
     }
 
     static List<CompletionPrompt> ReadPrompts(RequestFields fields)
     {
         fields.TryGet("prompt", out JsonElement prompt);
         if (prompt.ValueKind == JsonValueKind.String) return [new(JsonText.Of(prompt), null)];
-        if (prompt.GetArrayLength() == 0) throw new RequestException(ApiError.BadRequest("You must pass at least one prompt"));
+        if (prompt.GetArrayLength() == 0) throw RequestException.BadRequest("You must pass at least one prompt");
         // A list of token ids may hold some as strings; one of strings alone is a list of texts.
         if (prompt.EnumerateArray().Any(p => p.ValueKind is not (JsonValueKind.String or JsonValueKind.Array)))
             return [new(null, RequestFields.IntList(prompt))];

@@ -7,7 +7,8 @@ namespace Vllm.Server.Completions;
 static class PromptOutputs
 {
     public static IAsyncEnumerable<(int Index, RequestOutput Output)> Merge(
-        IReadOnlyList<Func<CancellationToken, IAsyncEnumerable<RequestOutput>>> streams, CancellationToken cancellationToken) =>
+        IReadOnlyList<Func<CancellationToken, IAsyncEnumerable<RequestOutput>>> streams,
+        CancellationToken cancellationToken) =>
         streams.Count == 1 ? Single(streams[0], cancellationToken) : Many(streams, cancellationToken);
 
     static async IAsyncEnumerable<(int, RequestOutput)> Single(
@@ -36,7 +37,8 @@ static class PromptOutputs
         Task all = Complete(pumps, channel.Writer, stop);
         try
         {
-            await foreach ((int, RequestOutput) item in channel.Reader.ReadAllAsync(cancellationToken)) yield return item;
+            await foreach ((int, RequestOutput) item in channel.Reader.ReadAllAsync(cancellationToken))
+                yield return item;
         }
         finally
         {

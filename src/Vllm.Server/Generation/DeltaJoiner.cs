@@ -1,7 +1,7 @@
 namespace Vllm.Server.Generation;
 
-/// <summary>Joins the outputs of a stream so that a chunk holds at least so many tokens (<c>stream_interval</c>); a choice's
-/// first and last tokens are passed on at once.</summary>
+/// <summary>Joins the outputs of a stream so that a chunk holds at least so many tokens (<c>stream_interval</c>); a
+/// choice's first and last tokens are passed on at once.</summary>
 static class DeltaJoiner
 {
     public static IAsyncEnumerable<RequestOutput> Join(IAsyncEnumerable<RequestOutput> outputs, int numTokens) =>
@@ -16,8 +16,10 @@ static class DeltaJoiner
             List<CompletionOutput> ready = [];
             foreach (CompletionOutput delta in output.Outputs)
             {
-                CompletionOutput joined = pending.Remove(delta.Index, out CompletionOutput? earlier) ? Join(earlier, delta) : delta;
-                bool isReady = joined.TokenIds.Count >= numTokens || joined.FinishReason is not null || started.Add(joined.Index);
+                CompletionOutput joined =
+                    pending.Remove(delta.Index, out CompletionOutput? earlier) ? Join(earlier, delta) : delta;
+                bool isReady =
+                    joined.TokenIds.Count >= numTokens || joined.FinishReason is not null || started.Add(joined.Index);
                 if (isReady) ready.Add(joined);
                 else pending[joined.Index] = joined;
             }

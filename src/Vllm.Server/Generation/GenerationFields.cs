@@ -47,7 +47,8 @@ sealed record GenerationFields
 
     public static GenerationFields Read(RequestFields fields)
     {
-        bool includeUsage = fields.TryGet("stream_options", out JsonElement options) && new RequestFields(options).Bool("include_usage");
+        bool includeUsage = fields.TryGet("stream_options", out JsonElement options)
+            && new RequestFields(options).Bool("include_usage");
         return new GenerationFields
         {
             Model = fields.String("model"),
@@ -94,19 +95,20 @@ sealed record GenerationFields
         foreach (JsonProperty entry in map.EnumerateObject())
         {
             LaxValue.TryFloat(entry.Value, out double value);
-            if (int.TryParse(entry.Name.Trim(), NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out int tokenId))
+            if (int.TryParse(entry.Name, NumberStyles.Integer, CultureInfo.InvariantCulture, out int tokenId))
                 bias[tokenId] = (float)Math.Clamp(value, -100, 100);
             else
                 badKeys.Add(entry.Name);
         }
         if (badKeys.Count == 0) return bias;
-        throw new RequestException(ApiError.Value(
+        throw RequestException.Value(
             $"logit_bias contains key(s) that cannot be converted to integer token IDs: {PythonText.List(badKeys)}",
-            "logit_bias", PythonText.List(badKeys)));
+            "logit_bias", PythonText.List(badKeys));
     }
 
     /// <summary>The sampling parameters: what the request says, else the model's defaults, else vLLM's.</summary>
-    public SamplingParams ToSamplingParams(SamplingDefaults defaults, Int128 maxTokens, int? logprobs, int? promptLogprobs)
+    public SamplingParams ToSamplingParams(
+        SamplingDefaults defaults, Int128 maxTokens, int? logprobs, int? promptLogprobs)
     {
         var samplingParams = new SamplingParams
         {

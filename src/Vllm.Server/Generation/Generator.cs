@@ -37,15 +37,16 @@ sealed class Generator(AsyncLLM engine, ServerOptions options, ServedModels mode
         return prefix + (string.IsNullOrEmpty(header) ? bodyId ?? Guid.NewGuid().ToString("N") : header);
     }
 
-    /// <summary>Tokens that an answer may have: what is left of the model's length, the request's or the model's own wish.</summary>
+    /// <summary>Tokens that an answer may have: what is left of the model's length, the request's or the model's own
+    /// wish.</summary>
     public Int128 MaxTokens(Int128? requested, int numPromptTokens)
     {
         EngineConfig config = engine.Config;
         if (requested > config.MaxModelLen)
         {
-            throw new RequestException(ApiError.Value(
+            throw RequestException.Value(
                 $"max_tokens={requested} cannot be greater than max_model_len={config.MaxModelLen}. "
-                + "Please request fewer output tokens.", "max_tokens", $"{requested}"));
+                + "Please request fewer output tokens.", "max_tokens", $"{requested}");
         }
         SamplingDefaults defaults = config.SamplingDefaults;
         Int128 wanted = requested ?? defaults.MaxNewTokens ?? int.MaxValue;
@@ -53,15 +54,15 @@ sealed class Generator(AsyncLLM engine, ServerOptions options, ServedModels mode
         return Int128.Min(Int128.Min(wanted, limit), config.MaxModelLen - numPromptTokens);
     }
 
-    /// <summary>Runs one prompt. The checks against the model come with the first output, as in vLLM: in a stream they are
-    /// events.</summary>
+    /// <summary>Runs one prompt. The checks against the model come with the first output, as in vLLM: in a stream they
+    /// are events.</summary>
     public async IAsyncEnumerable<RequestOutput> Generate(
         string requestId, IReadOnlyList<int> promptTokenIds, SamplingParams samplingParams, GenerationFields fields,
         int priority, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         EngineConfig config = engine.Config;
         foreach (int id in promptTokenIds)
-            if (id >= config.VocabSize) throw new RequestException(ApiError.BadRequest($"Token id {id} is out of vocabulary"));
+            if (id >= config.VocabSize) throw RequestException.BadRequest($"Token id {id} is out of vocabulary");
         SamplingChecks.CheckAgainstModel(samplingParams, config, word => engine.Tokenizer.Encode(word, false).Length);
 
         // Ids that clients choose may repeat; the engine's may not.
@@ -74,14 +75,14 @@ sealed class Generator(AsyncLLM engine, ServerOptions options, ServedModels mode
         await foreach (RequestOutput output in DeltaJoiner.Join(outputs, interval))
         {
             if (output.Outputs.Any(o => o.FinishReason == FinishReason.Error))
-                throw new RequestException(ApiError.Internal(output.Error ?? "Internal server error"));
+                throw RequestException.Internal(output.Error ?? "Internal server error");
             yield return output;
         }
     }
 
     /// <summary>The <c>X-Vllm-Priority</c> header, when it is a number, wins over the body.</summary>
     public static int Priority(HttpContext context, GenerationFields fields) =>
-        int.TryParse(context.Request.Headers["X-Vllm-Priority"], NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out int priority)
+        int.TryParse(context.Request.Headers["X-Vllm-Priority"], CultureInfo.InvariantCulture, out int priority)
             ? priority
             : fields.Priority;
 
@@ -89,7 +90,8 @@ sealed class Generator(AsyncLLM engine, ServerOptions options, ServedModels mode
 
     public bool IncludesUsage(GenerationFields fields) => fields.IncludeUsage || options.EnableForceIncludeUsage;
 
-    public bool UsageIsContinuous(GenerationFields fields) => fields.ContinuousUsageStats || options.EnableForceIncludeUsage;
+    public bool UsageIsContinuous(GenerationFields fields) =>
+        fields.ContinuousUsageStats || options.EnableForceIncludeUsage;
 
     public static long UnixTime => DateTimeOffset.UtcNow.ToUnixTimeSeconds();
 }

@@ -11,10 +11,14 @@ sealed class LogprobsWriter(TokenText tokenText, bool asIds)
     /// <summary>JSON has no minus infinity; OpenAI's and vLLM's floor.</summary>
     const float Floor = -9999;
 
+    /// <summary>One token of the completion form.</summary>
+    readonly record struct Row(string Token, int Offset, TokenLogprobs? Position, Dictionary<string, float>? Top);
+
     readonly List<int> _context = [];
     int _textOffset;
 
-    /// <summary>The chat form: a list of tokens with bytes and <paramref name="numTop"/> alternatives (-1 = all).</summary>
+    /// <summary>The chat form: a list of tokens with bytes and <paramref name="numTop"/> alternatives (-1 =
+    /// all).</summary>
     public void WriteChat(Utf8JsonWriter json, IReadOnlyList<TokenLogprobs> logprobs, int numTop)
     {
         json.WriteStartObject();
@@ -44,47 +48,50 @@ sealed class LogprobsWriter(TokenText tokenText, bool asIds)
         json.WriteString("token", text);
         json.WriteNumber("logprob", Clamp(entry.Logprob));
         json.WriteStartArray("bytes");
-        foreach (byte b in Encoding.UTF8.GetBytes(asIds ? tokenText.Of(entry.TokenId, Context) : text)) json.WriteNumberValue(b);
+        byte[] bytes = Encoding.UTF8.GetBytes(asIds ? tokenText.Of(entry.TokenId, Context) : text);
+        foreach (byte b in bytes) json.WriteNumberValue(b);
         json.WriteEndArray();
     }
 
-    /// <summary>The completion form: four parallel lists, with <paramref name="numTop"/> alternatives (-1 = all) besides the
-    /// chosen token. Echoed prompt tokens come first; the very first has no log-probability.</summary>
+    /// <summary>The completion form: four parallel lists, with <paramref name="numTop"/> alternatives (-1 = all)
+    /// besides the chosen token. Echoed prompt tokens come first; the very first has no log-probability.</summary>
     public void WriteCompletion(
         Utf8JsonWriter json, IReadOnlyList<int> tokenIds, IReadOnlyList<TokenLogprobs?> logprobs, int numTop)
     {
-        var rows = new List<(string Token, int Offset, TokenLogprobs? Position, Dictionary<string, float>? Top)>(tokenIds.Count);
+        var rows = new List<Row>(tokenIds.Count);
         for (int i = 0; i < tokenIds.Count; i++)
         {
             string token = Text(tokenIds[i]);
-            rows.Add((token, _textOffset, logprobs[i], logprobs[i] is { } position ? TopByText(position, numTop) : null));
+            rows.Add(new Row(token, _textOffset, logprobs[i], TopByText(logprobs[i], numTop)));
             _textOffset += TokenText.Length(token);
             Advance(tokenIds[i]);
         }
 
         json.WriteStartObject();
         json.WriteStartArray("text_offset");
-        foreach (var row in rows) json.WriteNumberValue(row.Offset);
+        foreach (Row row in rows) json.WriteNumberValue(row.Offset);
         json.WriteEndArray();
         json.WriteStartArray("token_logprobs");
-        foreach (var row in rows)
+        foreach (Row row in rows)
         {
             if (row.Position is null) json.WriteNullValue();
             else json.WriteNumberValue(Clamp(row.Position.Entries[0].Logprob));
         }
         json.WriteEndArray();
         json.WriteStartArray("tokens");
-        foreach (var row in rows) json.WriteStringValue(row.Token);
+        foreach (Row row in rows) json.WriteStringValue(row.Token);
         json.WriteEndArray();
         json.WriteStartArray("top_logprobs");
-        foreach (var row in rows) WriteTop(json, row.Top);
+        foreach (Row row in rows) WriteTop(json, row.Top);
         json.WriteEndArray();
         json.WriteEndObject();
     }
 
-    /// <summary>Tokens with the same text share a key, which keeps the first one's place and the last one's value.</summary>
-    Dictionary<string, float> TopByText(TokenLogprobs position, int numTop)
+    /// <summary>Tokens with the same text share a key, which keeps the first one's place and the last one's
+    /// value.</summary>
+    Dictionary<string, float>? TopByText(TokenLogprobs? position, int numTop)
     {
+        if (position is null) return null;
         var top = new Dictionary<string, float>();
         foreach (TokenLogprob entry in position.Entries.Take(numTop < 0 ? int.MaxValue : numTop + 1))
             top[Text(entry.TokenId)] = entry.Logprob;
@@ -105,7 +112,8 @@ sealed class LogprobsWriter(TokenText tokenText, bool asIds)
 
     /// <summary>vLLM's own form for prompts: a dictionary by token id for each position.</summary>
     public static void WritePrompt(
-        Utf8JsonWriter json, TokenText tokenText, IReadOnlyList<int> promptTokenIds, IReadOnlyList<TokenLogprobs?>? logprobs)
+        Utf8JsonWriter json, TokenText tokenText, IReadOnlyList<int> promptTokenIds,
+        IReadOnlyList<TokenLogprobs?>? logprobs)
     {
         if (logprobs is null)
         {

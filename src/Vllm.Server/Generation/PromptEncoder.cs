@@ -34,9 +34,9 @@ sealed class PromptEncoder(Tokenizer tokenizer, int maxModelLen)
         if (truncatePromptTokens is -1) return maxModelLen - 1;
         if (truncatePromptTokens > maxModelLen)
         {
-            throw new RequestException(ApiError.Value(
+            throw RequestException.Value(
                 $"truncate_prompt_tokens={truncatePromptTokens} cannot be greater than max_model_len = {maxModelLen}. "
-                + "Please request a smaller truncation size.", "truncate_prompt_tokens", $"{truncatePromptTokens}"));
+                + "Please request a smaller truncation size.", "truncate_prompt_tokens", $"{truncatePromptTokens}");
         }
         return truncatePromptTokens;
     }
@@ -46,8 +46,8 @@ sealed class PromptEncoder(Tokenizer tokenizer, int maxModelLen)
     {
         long maxChars = (long)maxModelLen * _maxCharsPerToken.Value;
         if (text.Length <= maxChars || TokenText.Length(text) is var length && length <= maxChars) return;
-        throw TooLong($"{length} characters (more than {maxChars} characters, which is the upper bound for {maxModelLen} "
-            + "input tokens). Please reduce the length of the input prompt.", "input_text", length);
+        throw TooLong($"{length} characters (more than {maxChars} characters, which is the upper bound for "
+            + $"{maxModelLen} input tokens). Please reduce the length of the input prompt.", "input_text", length);
     }
 
     static int MaxCharsPerToken(Tokenizer tokenizer)
@@ -71,7 +71,7 @@ sealed class PromptEncoder(Tokenizer tokenizer, int maxModelLen)
 
     void CheckLength(int numTokens, bool isText)
     {
-        if (numTokens == 0) throw new RequestException(ApiError.BadRequest("The decoder prompt cannot be empty"));
+        if (numTokens == 0) throw RequestException.BadRequest("The decoder prompt cannot be empty");
         if (numTokens <= maxModelLen) return;
         // Like vLLM, which stops tokenizing a text one token beyond the limit.
         int shown = isText ? maxModelLen + 1 : numTokens;
@@ -80,7 +80,7 @@ sealed class PromptEncoder(Tokenizer tokenizer, int maxModelLen)
             + "Please reduce the length of the input prompt.", "input_tokens", shown);
     }
 
-    RequestException TooLong(string contains, string field, int value) => new(ApiError.Value(
+    RequestException TooLong(string contains, string field, int value) => RequestException.Value(
         $"This model's maximum context length is {maxModelLen} tokens. However, your prompt contains {contains}",
-        field, $"{value}"));
+        field, $"{value}");
 }

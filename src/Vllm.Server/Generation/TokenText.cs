@@ -3,11 +3,12 @@ using Vllm.Text.Tokenization;
 
 namespace Vllm.Server.Generation;
 
-/// <summary>The texts of single tokens beside log-probabilities. A token that ends inside a character has an empty text;
-/// the token that completes the character gets the whole of it (vLLM's rule).</summary>
+/// <summary>The texts of single tokens beside log-probabilities. A token that ends inside a character has an empty
+/// text; the token that completes the character gets the whole of it (vLLM's rule).</summary>
 sealed class TokenText(Tokenizer tokenizer)
 {
-    /// <summary>Tokens before one that may hold the beginning of its character: no character has more than four bytes.</summary>
+    /// <summary>Tokens before one that may hold the beginning of its character: no character has more than four
+    /// bytes.</summary>
     public const int ContextLength = 4;
 
     const char Replacement = '\uFFFD';

@@ -14,7 +14,8 @@ static class HealthEndpoints
         return Task.CompletedTask;
     };
 
-    public static Task Version(HttpContext context) => JsonText.Respond(context, Fingerprint.Version, static (json, version) =>
+    public static Task Version(HttpContext context) =>
+        JsonText.Respond(context, Fingerprint.Version, static (json, version) =>
     {
         json.WriteStartObject();
         json.WriteString("version", version);

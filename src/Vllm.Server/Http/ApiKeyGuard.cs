@@ -5,8 +5,8 @@ using Vllm.Server.Protocol;
 
 namespace Vllm.Server.Http;
 
-/// <summary>Lets only clients with a key in. Stands before everything else, so that strangers learn nothing: not whether a
-/// route exists, nor whether their body would be valid.</summary>
+/// <summary>Lets only clients with a key in. Stands before everything else, so that strangers learn nothing: not
+/// whether a route exists, nor whether their body would be valid.</summary>
 sealed class ApiKeyGuard(ServerOptions options)
 {
     static readonly string[] V1Prefixes = ["/v1", "/v2", "/inference", "/cohere"];

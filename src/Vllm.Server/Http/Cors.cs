@@ -3,7 +3,8 @@ using Microsoft.Extensions.Primitives;
 
 namespace Vllm.Server.Http;
 
-/// <summary>Cross-origin rules with the header values of vLLM's web framework: ASP.NET's own middleware sends others.</summary>
+/// <summary>Cross-origin rules with the header values of vLLM's web framework: ASP.NET's own middleware sends
+/// others.</summary>
 sealed class Cors(ServerOptions options)
 {
     const string AllMethods = "DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT, QUERY";

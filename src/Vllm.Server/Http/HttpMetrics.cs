@@ -69,8 +69,10 @@ sealed class HttpMetrics
 
             WriteSizes(text, "http_request_size_bytes", "incoming requests", s => s.RequestBytes);
             WriteSizes(text, "http_response_size_bytes", "outgoing responses", s => s.ResponseBytes);
-            text.Histogram("http_request_duration_highr_seconds", "Latency with many buckets but no API specific labels. "
-                + "Made for more accurate percentile calculations. ", _allDurations);
+            text.Histogram("http_request_duration_highr_seconds",
+                "Latency with many buckets but no API specific labels. "
+                + "Made for more accurate percentile calculations. ",
+                _allDurations);
 
             const string DurationHelp = "Latency with only few buckets by handler. "
                 + "Made to be only used if aggregation by handler is important. ";
@@ -97,5 +99,6 @@ sealed class HttpMetrics
     static (string, string)[] Labels((string Handler, string Method, string Status) key) =>
         [("handler", key.Handler), ("method", key.Method), ("status", key.Status)];
 
-    static (string, string)[] Labels((string Handler, string Method) key) => [("handler", key.Handler), ("method", key.Method)];
+    static (string, string)[] Labels((string Handler, string Method) key) =>
+        [("handler", key.Handler), ("method", key.Method)];
 }

@@ -15,7 +15,7 @@ sealed class AdmissionRejections(ServerOptions options, EngineMetrics metrics)
     {
         if (options.MaxNumQueuedReqs is not { } limit || metrics.NumRequestsWaiting < limit) return;
         Interlocked.Increment(ref _count);
-        throw new RequestException(ApiError.QueueFull(
-            $"The server is overloaded: {limit} requests are waiting already. Try again later."));
+        throw RequestException.QueueFull(
+            $"The server is overloaded: {limit} requests are waiting already. Try again later.");
     }
 }

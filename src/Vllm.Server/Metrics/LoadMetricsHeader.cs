@@ -4,8 +4,8 @@ using Vllm.Server.Protocol;
 
 namespace Vllm.Server.Metrics;
 
-/// <summary>Tells a load balancer how busy the engine is, when its request asks by <c>endpoint-load-metrics-format</c> (the
-/// Open Request Cost Aggregation header). Whole answers only, as in vLLM.</summary>
+/// <summary>Tells a load balancer how busy the engine is, when its request asks by <c>endpoint-load-metrics-format</c>
+/// (the Open Request Cost Aggregation header). Whole answers only, as in vLLM.</summary>
 static class LoadMetricsHeader
 {
     public static void Add(HttpContext context, EngineMetrics metrics)
@@ -14,7 +14,8 @@ static class LoadMetricsHeader
         string? value = context.Request.Headers["endpoint-load-metrics-format"].ToString() switch
         {
             "TEXT" => $"TEXT named_metrics.num_requests_waiting={waiting}, named_metrics.kv_cache_usage_perc={usage}",
-            "JSON" => $"JSON {{\"named_metrics\": {{\"num_requests_waiting\": {waiting}, \"kv_cache_usage_perc\": {usage}}}}}",
+            "JSON" => $"JSON {{\"named_metrics\": {{\"num_requests_waiting\": {waiting}, "
+                + $"\"kv_cache_usage_perc\": {usage}}}}}",
             _ => null,
         };
         if (value is not null) context.Response.Headers["endpoint-load-metrics"] = value;

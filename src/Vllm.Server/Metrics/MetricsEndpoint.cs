@@ -26,7 +26,8 @@ sealed class MetricsEndpoint(AsyncLLM engine, HttpMetrics http, ServedModels mod
         return context.Response.WriteAsync($"{process}{labelled}{byModel}{plain}");
     }
 
-    /// <summary>vLLM names two versions of one format: its route's, and its mounted application's for all else.</summary>
+    /// <summary>vLLM names two versions of one format: its route's, and its mounted application's for all
+    /// else.</summary>
     static string FormatVersion(HttpRequest request) =>
         HttpMethods.IsGet(request.Method) && request.Path == "/metrics" ? "1.0.0" : "0.0.4";
 

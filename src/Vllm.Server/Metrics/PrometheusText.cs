@@ -4,8 +4,8 @@ using Vllm.Server.Protocol;
 
 namespace Vllm.Server.Metrics;
 
-/// <summary>Writes Prometheus' text format as Python's client library does, with a gauge of the creation time beside every
-/// counter and histogram. (The exporters at hand do not let the colons of vLLM's names through.)</summary>
+/// <summary>Writes Prometheus' text format as Python's client library does, with a gauge of the creation time beside
+/// every counter and histogram. (The exporters at hand do not let the colons of vLLM's names through.)</summary>
 sealed class PrometheusText(double created, params (string Name, string Value)[] commonLabels)
 {
     readonly StringBuilder _text = new();
@@ -79,7 +79,8 @@ sealed class PrometheusText(double created, params (string Name, string Value)[]
     public void Sample(string name, (string Name, string Value)[] labels, double value)
     {
         _text.Append(name);
-        (string Name, string Value)[] all = [.. commonLabels.Concat(labels).OrderBy(l => l.Name, StringComparer.Ordinal)];
+        (string Name, string Value)[] all = [.. commonLabels.Concat(labels).OrderBy(l =>
+            l.Name, StringComparer.Ordinal)];
         if (all.Length > 0)
         {
             string pairs = string.Join(',', all.Select(l => $"{l.Name}=\"{Escape(l.Value)}\""));

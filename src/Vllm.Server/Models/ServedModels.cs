@@ -19,8 +19,8 @@ sealed class ServedModels(EngineConfig config)
     public void Require(string? requested)
     {
         if (string.IsNullOrEmpty(requested) || _names.Contains(requested)) return;
-        throw new RequestException(ApiError.NotFound(
-            $"The model `{requested}` does not exist. Valid aliases: {string.Join(", ", _names)}.", "model"));
+        throw RequestException.NotFound(
+            $"The model `{requested}` does not exist. Valid aliases: {string.Join(", ", _names)}.", "model");
     }
 
     public Task List(HttpContext context) => JsonText.Respond(context, this, static (json, models) =>

@@ -10,28 +10,6 @@ namespace Vllm.Server.Protocol;
 /// <param name="Param">The field at fault, if one is.</param>
 sealed record ApiError(int Status, string Type, string Message, string? Param = null)
 {
-    public static ApiError BadRequest(string message, string? param = null) =>
-        new(StatusCodes.Status400BadRequest, "BadRequestError", message, param);
-
-    /// <summary>A field that contradicts another one or the server's settings.</summary>
-    public static ApiError Field(string message, string field) => BadRequest($"{message} (parameter={field})", field);
-
-    /// <summary>A field with a wrong value, which the message repeats.</summary>
-    public static ApiError Value(string message, string field, string value) =>
-        BadRequest($"{message} (parameter={field}, value={value})", field);
-
-    /// <summary>A field that asks for a feature which does not exist in this version.</summary>
-    public static ApiError NotSupportedYet(string field) => BadRequest($"not supported yet: {field}", field);
-
-    public static ApiError NotFound(string message, string? param) =>
-        new(StatusCodes.Status404NotFound, "NotFoundError", message, param);
-
-    public static ApiError QueueFull(string message) =>
-        new(StatusCodes.Status503ServiceUnavailable, "Service Unavailable", message);
-
-    public static ApiError Internal(string message) =>
-        new(StatusCodes.Status500InternalServerError, "InternalServerError", message);
-
     public void WriteTo(Utf8JsonWriter json)
     {
         json.WriteStartObject();
@@ -49,4 +27,27 @@ sealed record ApiError(int Status, string Type, string Message, string? Param = 
 sealed class RequestException(ApiError error) : Exception(error.Message)
 {
     public ApiError Error { get; } = error;
+
+    public static RequestException BadRequest(string message, string? param = null) =>
+        new(new ApiError(StatusCodes.Status400BadRequest, "BadRequestError", message, param));
+
+    /// <summary>A field that contradicts another one or the server's settings.</summary>
+    public static RequestException Field(string message, string field) =>
+        BadRequest($"{message} (parameter={field})", field);
+
+    /// <summary>A field with a wrong value, which the message repeats.</summary>
+    public static RequestException Value(string message, string field, string value) =>
+        BadRequest($"{message} (parameter={field}, value={value})", field);
+
+    /// <summary>A field that asks for a feature which does not exist in this version.</summary>
+    public static RequestException NotSupportedYet(string field) => BadRequest($"not supported yet: {field}", field);
+
+    public static RequestException NotFound(string message, string? param) =>
+        new(new ApiError(StatusCodes.Status404NotFound, "NotFoundError", message, param));
+
+    public static RequestException QueueFull(string message) =>
+        new(new ApiError(StatusCodes.Status503ServiceUnavailable, "Service Unavailable", message));
+
+    public static RequestException Internal(string message) =>
+        new(new ApiError(StatusCodes.Status500InternalServerError, "InternalServerError", message));
 }

@@ -20,7 +20,8 @@ sealed class EndpointBoundary(ILogger logger)
         }
         catch (UnreadableBodyException)
         {
-            await JsonText.RespondDetail(context, StatusCodes.Status400BadRequest, "There was an error parsing the body");
+            await JsonText.RespondDetail(
+                context, StatusCodes.Status400BadRequest, "There was an error parsing the body");
         }
         catch (BadHttpRequestException e)
         {
@@ -37,12 +38,12 @@ sealed class EndpointBoundary(ILogger logger)
     static ApiError Classify(Exception exception) => exception switch
     {
         RequestException e => e.Error,
-        ArgumentException e => ApiError.BadRequest(e.Message),
-        _ => ApiError.Internal("The server had an error while processing your request."),
+        ArgumentException e => RequestException.BadRequest(e.Message).Error,
+        _ => RequestException.Internal("The server had an error while processing your request.").Error,
     };
 
-    /// <summary>Runs the part of an endpoint that sends events: from there on errors can only be events too. The end mark
-    /// comes last in any case. The exception goes on to <see cref="Run"/>.</summary>
+    /// <summary>Runs the part of an endpoint that sends events: from there on errors can only be events too. The end
+    /// mark comes last in any case. The exception goes on to <see cref="Run"/>.</summary>
     public static async Task Stream(ServerSentEvents events, Func<Task> send)
     {
         try

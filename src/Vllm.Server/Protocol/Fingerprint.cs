@@ -8,7 +8,8 @@ namespace Vllm.Server.Protocol;
 static class Fingerprint
 {
     public static string Version { get; } =
-        typeof(Fingerprint).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion.Split('+')[0];
+        typeof(Fingerprint).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!
+            .InformationalVersion.Split('+')[0];
 
     /// <summary><c>vllm-VERSION-HASH</c>, eight digits.</summary>
     public static string Of(EngineConfig config)

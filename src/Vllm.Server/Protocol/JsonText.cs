@@ -15,7 +15,8 @@ static class JsonText
         SkipValidation = true,
     };
 
-    /// <summary>The string of a JSON value; a lone surrogate, which no tokenizer can read, is the caller's mistake.</summary>
+    /// <summary>The string of a JSON value; a lone surrogate, which no tokenizer can read, is the caller's
+    /// mistake.</summary>
     public static string Of(JsonElement value)
     {
         try
@@ -24,7 +25,7 @@ static class JsonText
         }
         catch (InvalidOperationException)
         {
-            throw new RequestException(ApiError.BadRequest("A string of the request holds half of a surrogate pair."));
+            throw RequestException.BadRequest("A string of the request holds half of a surrogate pair.");
         }
     }
 

@@ -37,7 +37,7 @@ static class PythonText
             else if (c == '\n') result.Append("\\n");
             else if (c == '\r') result.Append("\\r");
             else if (c == '\t') result.Append("\\t");
-            else if (c < ' ' || c == '\x7f') result.Append("\\x").Append(((int)c).ToString("x2", CultureInfo.InvariantCulture));
+            else if (c < ' ' || c == '\x7f') result.Append(CultureInfo.InvariantCulture, $"\\x{(int)c:x2}");
             else result.Append(c);
         }
         return result.Append(quote).ToString();

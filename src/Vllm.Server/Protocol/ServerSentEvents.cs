@@ -5,8 +5,8 @@ using Microsoft.AspNetCore.Http;
 
 namespace Vllm.Server.Protocol;
 
-/// <summary>Writes a stream of <c>data: {json}</c> events. Sending waits while the client is slow: Kestrel buffers 64 KiB,
-/// then the loop that reads the engine's outputs stands still, and the engine joins them.</summary>
+/// <summary>Writes a stream of <c>data: {json}</c> events. Sending waits while the client is slow: Kestrel buffers 64
+/// KiB, then the loop that reads the engine's outputs stands still, and the engine joins them.</summary>
 sealed class ServerSentEvents : IAsyncDisposable
 {
     readonly PipeWriter _body;
@@ -58,7 +58,8 @@ sealed class ServerSentEvents : IAsyncDisposable
         await _body.FlushAsync(_aborted);
     }
 
-    /// <summary>The same items; while none comes for <paramref name="interval"/>, keep-alive comments are sent.</summary>
+    /// <summary>The same items; while none comes for <paramref name="interval"/>, keep-alive comments are
+    /// sent.</summary>
     public IAsyncEnumerable<T> KeepAlive<T>(IAsyncEnumerable<T> items, TimeSpan? interval) =>
         interval is { } time ? SendWhileIdle(items, time) : items;
 

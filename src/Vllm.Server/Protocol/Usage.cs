@@ -2,8 +2,8 @@ using System.Text.Json;
 
 namespace Vllm.Server.Protocol;
 
-/// <summary>Token counts of an answer; the prompt counts once however many choices it has. Cached tokens are null when the
-/// server does not tell.</summary>
+/// <summary>Token counts of an answer; the prompt counts once however many choices it has. Cached tokens are null when
+/// the server does not tell.</summary>
 readonly record struct Usage(int PromptTokens, int CompletionTokens, int? CachedTokens = null)
 {
     /// <summary>The <c>usage</c> member of a whole answer, every field present.</summary>

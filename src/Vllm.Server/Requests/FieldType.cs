@@ -4,12 +4,14 @@ using Vllm.Server.Protocol;
 
 namespace Vllm.Server.Requests;
 
-/// <summary>The type of a request field: checks a value and reports what pydantic, which checks vLLM's requests, would.</summary>
+/// <summary>The type of a request field: checks a value and reports what pydantic, which checks vLLM's requests,
+/// would.</summary>
 abstract class FieldType
 {
     public abstract void Check(JsonElement value, string location, ValidationErrors errors);
 
-    /// <summary>Reads the notation of <c>request-fields.json</c>: <c>list[int[ge=0]] | "left" | StreamOptions | None</c>.</summary>
+    /// <summary>Reads the notation of <c>request-fields.json</c>: <c>list[int[ge=0]] | "left" | StreamOptions |
+    /// None</c>.</summary>
     public static FieldType Parse(string text, RequestSchema schema)
     {
         List<string> parts = Split(text, " | ");
@@ -23,7 +25,7 @@ abstract class FieldType
 
     static FieldType ParseMember(string text, RequestSchema schema)
     {
-        if (text.StartsWith("list[ChatCompletionDeveloperMessageParam", StringComparison.Ordinal)) return new MessageListType();
+        if (text.StartsWith(MessageListType.Notation, StringComparison.Ordinal)) return new MessageListType();
         string name = text, argument = "", options = "";
         if (text.IndexOf('[') is > 0 and var open)
         {

@@ -53,7 +53,8 @@ static class JsonBody
             throw new RequestException(errors.ToApiError());
         }
         Encoding encoding = DetectEncoding(body.Span);
-        if (encoding == StrictUtf8 && Utf8.IsValid(body.Span) && TryParse(body, out JsonElement element)) return element;
+        bool isUtf8 = encoding == StrictUtf8 && Utf8.IsValid(body.Span);
+        if (isUtf8 && TryParse(body, out JsonElement element)) return element;
 
         string text = Decode(encoding, body.Span);
         // Strict parsing failed: either the text is wrong, and the scan says where, or it holds NaN or Infinity, which
@@ -92,7 +93,8 @@ static class JsonBody
         }
     }
 
-    /// <summary>By byte order mark, else by where the zero bytes of the first two characters are (both ASCII in JSON).</summary>
+    /// <summary>By byte order mark, else by where the zero bytes of the first two characters are (both ASCII in
+    /// JSON).</summary>
     static Encoding DetectEncoding(ReadOnlySpan<byte> body)
     {
         byte At(ReadOnlySpan<byte> bytes, int index) => index < bytes.Length ? bytes[index] : (byte)1;

@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Text;
 using System.Text.RegularExpressions;
 using Vllm.Server.Protocol;
@@ -124,7 +125,7 @@ sealed partial class JsonSyntax
         }
     }
 
-    static readonly System.Buffers.SearchValues<char> Hex = System.Buffers.SearchValues.Create("0123456789abcdefABCDEF");
+    static readonly SearchValues<char> Hex = SearchValues.Create("0123456789abcdefABCDEF");
 
     void Scalar()
     {

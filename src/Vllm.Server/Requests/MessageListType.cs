@@ -2,11 +2,14 @@ using System.Text.Json;
 
 namespace Vllm.Server.Requests;
 
-/// <summary>A conversation. vLLM tries eight message types one after another and reports what each missed; here the first
-/// one stands for all, so that <c>param</c> is the same.</summary>
+/// <summary>A conversation. vLLM tries eight message types one after another and reports what each missed; here the
+/// first one stands for all, so that <c>param</c> is the same.</summary>
 sealed class MessageListType : FieldType
 {
     const string FirstType = "ChatCompletionDeveloperMessageParam";
+
+    /// <summary>How the table of fields begins this type.</summary>
+    public const string Notation = $"list[{FirstType}";
 
     public override void Check(JsonElement value, string location, ValidationErrors errors)
     {

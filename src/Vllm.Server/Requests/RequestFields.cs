@@ -57,7 +57,9 @@ readonly struct RequestFields(JsonElement body)
     public List<string> StringList(string name)
     {
         if (!TryGet(name, out JsonElement value)) return [];
-        return value.ValueKind == JsonValueKind.String ? [JsonText.Of(value)] : [.. value.EnumerateArray().Select(JsonText.Of)];
+        return value.ValueKind == JsonValueKind.String
+            ? [JsonText.Of(value)]
+            : [.. value.EnumerateArray().Select(JsonText.Of)];
     }
 
     static int Clamp(Int128 value) => (int)Int128.Clamp(value, int.MinValue, int.MaxValue);

@@ -4,8 +4,8 @@ using Vllm.Server.Protocol;
 
 namespace Vllm.Server.Requests;
 
-/// <summary>The fields of every request with their types, from the embedded table <c>request-fields.json</c> (taken from
-/// vLLM 0.33.0; unknown fields are accepted and ignored there as here).</summary>
+/// <summary>The fields of every request with their types, from the embedded table <c>request-fields.json</c> (taken
+/// from vLLM 0.33.0; unknown fields are accepted and ignored there as here).</summary>
 sealed class RequestSchema
 {
     readonly Dictionary<string, List<Field>> _models = [];
@@ -32,7 +32,8 @@ sealed class RequestSchema
                 .Select(b => string.Create(CultureInfo.InvariantCulture, $"{b.Name}={b.Value.GetRawText()}")));
             type = $"int[{options}]{type["int".Length..]}";
         }
-        string name = field.TryGetProperty("alias", out JsonElement alias) ? alias.GetString()! : field.GetProperty("name").GetString()!;
+        string name =
+            (field.TryGetProperty("alias", out JsonElement alias) ? alias : field.GetProperty("name")).GetString()!;
         return new Field(name, FieldType.Parse(type, this), field.TryGetProperty("required", out _));
     }
 

@@ -39,7 +39,7 @@ sealed class TokenizeEndpoints(Generator generator, ChatPrompts chatPrompts)
     {
         Conversation.CheckGenerationPrompt(fields);
         if (fields.TryGet("tools", out JsonElement tools) && tools.GetArrayLength() > 0)
-            throw new RequestException(ApiError.NotSupportedYet("tools"));
+            throw RequestException.NotSupportedYet("tools");
         return chatPrompts.Render(Conversation.Read(fields, generator.Options));
     }
 
@@ -71,7 +71,7 @@ sealed class TokenizeEndpoints(Generator generator, ChatPrompts chatPrompts)
         foreach (JsonElement token in body.GetProperty("tokens").EnumerateArray())
         {
             if (LaxValue.TryInteger(token, out Int128 id) is null && id > uint.MaxValue)
-                throw new RequestException(ApiError.BadRequest("number too large to fit in target type"));
+                throw RequestException.BadRequest("number too large to fit in target type");
         }
         string text = generator.Tokenizer.Decode([.. fields.IntList("tokens")!]);
         await JsonText.Respond(context, text, static (json, text) =>

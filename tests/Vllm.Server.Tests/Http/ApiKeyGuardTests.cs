@@ -20,12 +20,14 @@ public sealed class ApiKeyGuardTests
     [InlineData("/tokenize")]
     [InlineData("/metrics")]
     [InlineData("/nope")]
-    public async Task WithoutKey_EveryRouteIsClosed(string path) => Assert.Equal(401, await Status(ApiKeyScope.All, "GET", path, null));
+    public async Task WithoutKey_EveryRouteIsClosed(string path) =>
+        Assert.Equal(401, await Status(ApiKeyScope.All, "GET", path, null));
 
     [Theory]
     [InlineData("/health")]
     [InlineData("/ping")]
-    public async Task Probes_AreOpen(string path) => Assert.Equal(200, await Status(ApiKeyScope.All, "GET", path, null));
+    public async Task Probes_AreOpen(string path) =>
+        Assert.Equal(200, await Status(ApiKeyScope.All, "GET", path, null));
 
     [Theory]
     [InlineData("/v1/models", 401)]
@@ -33,7 +35,8 @@ public sealed class ApiKeyGuardTests
     [InlineData("/inference/x", 401)]
     [InlineData("/tokenize", 200)]
     [InlineData("/metrics", 200)]
-    public async Task V1Scope_GuardsLikeVllm(string path, int status) => Assert.Equal(status, await Status(ApiKeyScope.V1, "GET", path, null));
+    public async Task V1Scope_GuardsLikeVllm(string path, int status) =>
+        Assert.Equal(status, await Status(ApiKeyScope.V1, "GET", path, null));
 
     [Theory]
     [InlineData("Bearer key-one", 200)]
@@ -51,5 +54,6 @@ public sealed class ApiKeyGuardTests
         Assert.Equal(status, await Status(ApiKeyScope.All, "GET", "/v1/models", header));
 
     [Fact]
-    public async Task Preflight_NeedsNoKey() => Assert.Equal(200, await Status(ApiKeyScope.All, "OPTIONS", "/v1/models", null));
+    public async Task Preflight_NeedsNoKey() =>
+        Assert.Equal(200, await Status(ApiKeyScope.All, "OPTIONS", "/v1/models", null));
 }

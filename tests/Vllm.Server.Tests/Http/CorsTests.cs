@@ -6,7 +6,8 @@ namespace Vllm.Tests.Http;
 
 public sealed class CorsTests
 {
-    static async Task<HttpResponse> Respond(ServerOptions options, string method, string? origin, params (string, string)[] headers)
+    static async Task<HttpResponse> Respond(
+        ServerOptions options, string method, string? origin, params (string, string)[] headers)
     {
         var context = new DefaultHttpContext { Request = { Method = method, Path = "/v1/models" } };
         if (origin is not null) context.Request.Headers.Origin = origin;
@@ -25,15 +26,23 @@ public sealed class CorsTests
     }
 
     [Fact]
-    public async Task Star_AllowsAll() =>
-        Assert.Equal("*", (await Respond(new ServerOptions { AllowedOrigins = ["*"] }, "GET", "http://a.example")).Headers.AccessControlAllowOrigin);
+    public async Task Star_AllowsAll()
+    {
+        var options = new ServerOptions { AllowedOrigins = ["*"] };
+
+        HttpResponse response = await Respond(options, "GET", "http://a.example");
+
+        Assert.Equal("*", response.Headers.AccessControlAllowOrigin);
+    }
 
     [Fact]
     public async Task StarWithCredentials_NamesTheOrigin()
     {
         var options = new ServerOptions { AllowedOrigins = ["*"], AllowCredentials = true };
 
-        Assert.Equal("http://a.example", (await Respond(options, "GET", "http://a.example")).Headers.AccessControlAllowOrigin);
+        HttpResponse response = await Respond(options, "GET", "http://a.example");
+
+        Assert.Equal("http://a.example", response.Headers.AccessControlAllowOrigin);
     }
 
     [Theory]

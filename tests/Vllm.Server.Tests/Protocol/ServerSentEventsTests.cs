@@ -39,10 +39,11 @@ public sealed class ServerSentEventsTests
     public async Task ErrorInStream_IsAnEventBeforeTheEndMark()
     {
         string text = await Written(events => Assert.ThrowsAsync<RequestException>(() => EndpointBoundary.Stream(
-            events, () => throw new RequestException(ApiError.Field("no", "x")))));
+            events, () => throw RequestException.Field("no", "x"))));
 
-        Assert.Equal("data: {\"error\":{\"message\":\"no (parameter=x)\",\"type\":\"BadRequestError\",\"param\":\"x\",\"code\":400}}\n\n"
-            + "data: [DONE]\n\n", text);
+        const string Error =
+            """{"error":{"message":"no (parameter=x)","type":"BadRequestError","param":"x","code":400}}""";
+        Assert.Equal($"data: {Error}\n\ndata: [DONE]\n\n", text);
     }
 
     [Fact]

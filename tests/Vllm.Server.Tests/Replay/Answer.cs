@@ -27,7 +27,8 @@ sealed record Answer(int Status, Dictionary<string, string> Headers, string Text
 
     public static async Task<Answer> Send(HttpClient client, RecordedExchange exchange)
     {
-        using var message = new HttpRequestMessage(new HttpMethod(exchange.Method), Absolute(client, exchange.Path)) { Content = Content(exchange.Request) };
+        using var message = new HttpRequestMessage(new HttpMethod(exchange.Method), Absolute(client, exchange.Path));
+        message.Content = Content(exchange.Request);
         foreach (JsonProperty header in exchange.Request.GetProperty("headers").EnumerateObject())
         {
             string value = header.Value.GetString()!;
@@ -39,11 +40,8 @@ sealed record Answer(int Status, Dictionary<string, string> Headers, string Text
         using HttpResponseMessage response = await client.SendAsync(message);
         string text = await response.Content.ReadAsStringAsync();
         var headers = new Dictionary<string, string>(StringComparer.OrdinalIgnoreCase);
-        foreach ((string name, IEnumerable<string> values) in ((IEnumerable<KeyValuePair<string, IEnumerable<string>>>)response.Headers)
-            .Concat(response.Content.Headers))
-        {
-            headers[name] = string.Join(", ", values);
-        }
+        foreach (var header in response.Headers.AsEnumerable().Concat(response.Content.Headers))
+            headers[header.Key] = string.Join(", ", header.Value);
         return new Answer((int)response.StatusCode, headers, text);
     }
 
@@ -52,11 +50,16 @@ sealed record Answer(int Status, Dictionary<string, string> Headers, string Text
 
     static HttpContent? Content(JsonElement request)
     {
-        if (request.TryGetProperty("body", out JsonElement body)) return Bytes(Encoding.UTF8.GetBytes(body.GetRawText()));
-        if (request.TryGetProperty("body_text", out JsonElement text)) return Bytes(Encoding.UTF8.GetBytes(text.GetString()!));
-        if (request.TryGetProperty("body_base64", out JsonElement base64)) return Bytes(base64.GetBytesFromBase64());
-        return request.GetProperty("headers").EnumerateObject().Any(h => h.Name == "content-type") ? Bytes([]) : null;
+        if (BodyOf(request) is { } body) return new ByteArrayContent(body);
+        bool hasType = request.GetProperty("headers").EnumerateObject().Any(h => h.Name == "content-type");
+        return hasType ? new ByteArrayContent([]) : null;
     }
 
-    static ByteArrayContent Bytes(byte[] bytes) => new(bytes);
+    /// <summary>The bytes of a recorded request's body; null when it has none.</summary>
+    public static byte[]? BodyOf(JsonElement request)
+    {
+        if (request.TryGetProperty("body", out JsonElement json)) return Encoding.UTF8.GetBytes(json.GetRawText());
+        if (request.TryGetProperty("body_text", out JsonElement text)) return Encoding.UTF8.GetBytes(text.GetString()!);
+        return request.TryGetProperty("body_base64", out JsonElement base64) ? base64.GetBytesFromBase64() : null;
+    }
 }

@@ -19,10 +19,10 @@ static class JoinedStream
         {
             if (chunk.TryGetProperty("error", out _))
             {
-                joined["error"] = JsonNode.Parse(chunk.GetRawText());
+                joined["error"] = Copy(chunk);
                 continue;
             }
-            if (chunk.TryGetProperty("usage", out JsonElement usage)) joined["usage"] = JsonNode.Parse(usage.GetRawText());
+            if (chunk.TryGetProperty("usage", out JsonElement usage)) joined["usage"] = Copy(usage);
             foreach (JsonElement choice in chunk.GetProperty("choices").EnumerateArray())
             {
                 int index = choice.GetProperty("index").GetInt32();
@@ -35,7 +35,8 @@ static class JoinedStream
         {
             joined["first"] = First(chunks[0]);
             joined["last"] = Last(chunks[^1]);
-            joined["ids"] = chunks.Where(c => c.TryGetProperty("id", out _)).Select(c => c.GetProperty("id").GetString()).Distinct().Count();
+            joined["ids"] = chunks.Where(c =>
+                c.TryGetProperty("id", out _)).Select(c => c.GetProperty("id").GetString()).Distinct().Count();
         }
         return JsonDocument.Parse(joined.ToJsonString()).RootElement;
     }
@@ -53,7 +54,7 @@ static class JoinedStream
         foreach (string name in new[] { "text", "token_ids", "prompt_token_ids", "logprobs" })
             if (choice.TryGetProperty(name, out JsonElement value)) Append(joined, name, value);
         foreach (string name in new[] { "finish_reason", "stop_reason" })
-            if (choice.TryGetProperty(name, out JsonElement value) && value.ValueKind != JsonValueKind.Null) joined[name] = JsonNode.Parse(value.GetRawText());
+            if (choice.TryGetProperty(name, out JsonElement value) && Copy(value) is { } end) joined[name] = end;
     }
 
     static void Append(JsonObject joined, string name, JsonElement value)
@@ -65,7 +66,7 @@ static class JoinedStream
                 break;
             case JsonValueKind.Array:
                 if (joined[name] is not JsonArray list) joined[name] = list = [];
-                foreach (JsonElement item in value.EnumerateArray()) list.Add(JsonNode.Parse(item.GetRawText()));
+                foreach (JsonElement item in value.EnumerateArray()) list.Add(Copy(item));
                 break;
             case JsonValueKind.Object:
                 if (joined[name] is not JsonObject own) joined[name] = own = [];
@@ -74,8 +75,10 @@ static class JoinedStream
         }
     }
 
-    /// <summary>Which choice comes first depends on the scheduler, and whether the first chunk is also the last one on the
-    /// cuts.</summary>
+    static JsonNode? Copy(JsonElement value) => JsonNode.Parse(value.GetRawText());
+
+    /// <summary>Which choice comes first depends on the scheduler, and whether the first chunk is also the last one on
+    /// the cuts.</summary>
     static JsonNode First(JsonElement chunk)
     {
         JsonNode first = WithoutCuts(chunk);
@@ -98,7 +101,7 @@ static class JoinedStream
 
     static JsonNode WithoutCuts(JsonElement chunk)
     {
-        JsonObject copy = JsonNode.Parse(chunk.GetRawText())!.AsObject();
+        JsonObject copy = Copy(chunk)!.AsObject();
         foreach (JsonNode? choice in copy["choices"] as JsonArray ?? [])
             foreach (string name in Cut) choice!.AsObject().Remove(name);
         if (copy["choices"] is JsonArray { Count: > 0 } && copy["usage"] is JsonObject usage)

@@ -16,15 +16,17 @@ static class JsonComparison
     public static string? Difference(JsonElement expected, JsonElement actual, string path = "$")
     {
         if (expected.ValueKind == JsonValueKind.String && IsPlaceholder(expected.GetString()!))
-            return MatchesPlaceholder(expected.GetString()!, actual) ? null : $"{path}: {actual} does not fit {expected}";
+            return MatchesPlaceholder(expected.GetString()!, actual) ? null : $"{path}: {actual} is no {expected}";
         if (path == "$.version") return null; // the product has its own
         if (expected.ValueKind != actual.ValueKind) return $"{path}: expected {Short(expected)}, got {Short(actual)}";
         return expected.ValueKind switch
         {
-            JsonValueKind.Object => IsTopLogprobs(path) ? TopDifference(expected, actual, path) : ObjectDifference(expected, actual, path),
+            JsonValueKind.Object =>
+                IsTopLogprobs(path) ? TopDifference(expected, actual, path) : ObjectDifference(expected, actual, path),
             JsonValueKind.Array => ArrayDifference(expected, actual, path),
             JsonValueKind.Number => NumberDifference(expected, actual, path),
-            JsonValueKind.String when expected.GetString() != actual.GetString() => $"{path}: expected {Short(expected)}, got {Short(actual)}",
+            JsonValueKind.String when expected.GetString() != actual.GetString() =>
+                $"{path}: expected {Short(expected)}, got {Short(actual)}",
             _ => null,
         };
     }
@@ -36,27 +38,27 @@ static class JsonComparison
         foreach (JsonProperty property in actual.EnumerateObject())
             if (!expected.TryGetProperty(property.Name, out _)) return $"{path}: has {property.Name}";
         return expected.EnumerateObject()
-            .Select(p => Difference(p.Value, actual.GetProperty(p.Name), $"{path}.{p.Name}")).FirstOrDefault(d => d is not null);
+            .Select(p =>
+                Difference(p.Value, actual.GetProperty(p.Name), $"{path}.{p.Name}")).FirstOrDefault(d => d is not null);
     }
 
     static string? ArrayDifference(JsonElement expected, JsonElement actual, string path)
     {
         if (expected.GetArrayLength() != actual.GetArrayLength())
             return $"{path}: expected {expected.GetArrayLength()} items, got {actual.GetArrayLength()}";
-        if (path.EndsWith(".top_logprobs", StringComparison.Ordinal) && expected.GetArrayLength() > 0 && expected[0].ValueKind == JsonValueKind.Object
-            && expected[0].TryGetProperty("logprob", out _))
-        {
-            return ChatTopDifference(expected, actual, path);
-        }
+        if (IsChatTop(expected, path)) return ChatTopDifference(expected, actual, path);
         for (int i = 0; i < expected.GetArrayLength(); i++)
             if (Difference(expected[i], actual[i], $"{path}[{i}]") is { } difference) return difference;
         return null;
     }
 
+    static bool IsChatTop(JsonElement list, string path) => path.EndsWith(".top_logprobs") && list.GetArrayLength() > 0
+        && list[0].ValueKind == JsonValueKind.Object && list[0].TryGetProperty("logprob", out _);
+
     static string? NumberDifference(JsonElement expected, JsonElement actual, string path)
     {
         double difference = Math.Abs(expected.GetDouble() - actual.GetDouble());
-        double tolerance = path.Contains("logprob") ? path.EndsWith(".rank", StringComparison.Ordinal) ? RankTolerance : LogprobTolerance : 0;
+        double tolerance = path.EndsWith(".rank") ? RankTolerance : path.Contains("logprob") ? LogprobTolerance : 0;
         return difference <= tolerance ? null : $"{path}: expected {expected}, got {actual}";
     }
 
@@ -81,7 +83,8 @@ static class JsonComparison
         return null;
     }
 
-    static double Logprob(JsonElement value) => value.ValueKind == JsonValueKind.Object ? value.GetProperty("logprob").GetDouble() : value.GetDouble();
+    static double Logprob(JsonElement value) =>
+        value.ValueKind == JsonValueKind.Object ? value.GetProperty("logprob").GetDouble() : value.GetDouble();
 
     /// <summary>By place: the log-probabilities agree, and so do tokens that no neighbour equals.</summary>
     static string? ChatTopDifference(JsonElement expected, JsonElement actual, string path)
@@ -107,24 +110,29 @@ static class JsonComparison
         {
             string?[] names = [.. expected.EnumerateObject().Select(p => p.Name)];
             if (IsTopLogprobs(path)) return null;
-            if (!names.Order().SequenceEqual(actual.EnumerateObject().Select(p => p.Name).Order())) return $"{path}: other keys";
+            if (!names.Order().SequenceEqual(actual.EnumerateObject().Select(p =>
+                p.Name).Order())) return $"{path}: other keys";
             return expected.EnumerateObject()
-                .Select(p => StructureDifference(p.Value, actual.GetProperty(p.Name), $"{path}.{p.Name}")).FirstOrDefault(d => d is not null);
+                .Select(p => StructureDifference(p.Value, actual.GetProperty(p.Name), $"{path}.{p.Name}"))
+                .FirstOrDefault(d => d is not null);
         }
         if (expected.ValueKind == JsonValueKind.Array && actual.ValueKind == JsonValueKind.Array)
         {
-            if (path == "$.choices" && expected.GetArrayLength() != actual.GetArrayLength()) return $"{path}: other number";
+            bool sameLength = expected.GetArrayLength() == actual.GetArrayLength();
+            if (path == "$.choices" && !sameLength) return $"{path}: other number";
             return expected.GetArrayLength() == 0 || actual.GetArrayLength() == 0
                 ? null
                 : StructureDifference(expected[0], actual[0], $"{path}[0]");
         }
         // Ends are possible ones, not the same ones.
-        if (path.EndsWith("_reason", StringComparison.Ordinal) || expected.ValueKind == JsonValueKind.String && IsPlaceholder(expected.GetString()!)) return null;
-        if (path.EndsWith(".prompt_tokens", StringComparison.Ordinal)) return Difference(expected, actual, path);
-        return expected.ValueKind == actual.ValueKind ? null : $"{path}: expected {Short(expected)}, got {Short(actual)}";
+        bool isPlaceholder = expected.ValueKind == JsonValueKind.String && IsPlaceholder(expected.GetString()!);
+        if (isPlaceholder || path.EndsWith("_reason")) return null;
+        if (path.EndsWith(".prompt_tokens")) return Difference(expected, actual, path);
+        return expected.ValueKind == actual.ValueKind ? null : $"{path}: {Short(actual)} instead of {Short(expected)}";
     }
 
-    static bool IsPlaceholder(string text) => text.Length > 2 && text[0] == '<' && text[^1] == '>' && !text.StartsWith("<|", StringComparison.Ordinal);
+    static bool IsPlaceholder(string text) =>
+        text.Length > 2 && text[0] == '<' && text[^1] == '>' && !text.StartsWith("<|", StringComparison.Ordinal);
 
     static bool MatchesPlaceholder(string placeholder, JsonElement actual)
     {
@@ -133,7 +141,7 @@ static class JsonComparison
             string pattern = "^" + Regex.Escape(placeholder[4..^1]).Replace("\\*", "[0-9a-zA-Z]+") + "$";
             return actual.ValueKind == JsonValueKind.String && Regex.IsMatch(actual.GetString()!, pattern);
         }
-        if (placeholder.StartsWith("<created", StringComparison.Ordinal)) return actual.ValueKind == JsonValueKind.Number;
+        if (placeholder.StartsWith("<created")) return actual.ValueKind == JsonValueKind.Number;
         return actual.ValueKind != JsonValueKind.Null;
     }
 

@@ -1,10 +1,12 @@
 using System.Globalization;
+using System.Net.Http.Headers;
 using System.Text.Json;
 using System.Text.RegularExpressions;
 
 namespace Vllm.Tests.Replay;
 
-/// <summary>Sends what the recorded server had got before each snapshot of its metrics, and compares the snapshots.</summary>
+/// <summary>Sends what the recorded server had got before each snapshot of its metrics, and compares the
+/// snapshots.</summary>
 public sealed class MetricsReplayTests
 {
     /// <summary>Values that depend on how tokens fall into steps; the names must be there.</summary>
@@ -36,7 +38,8 @@ public sealed class MetricsReplayTests
         Assert.True(failures.Count == 0, $"{failures.Count} differences:\n{string.Join('\n', failures)}");
     }
 
-    /// <summary>The engine hears of a stop string, or of a client's leaving, a step after the client has its answer.</summary>
+    /// <summary>The engine hears of a stop string, or of a client's leaving, a step after the client has its
+    /// answer.</summary>
     static async Task<string> MetricsAtRest(HttpClient client)
     {
         while (true)
@@ -49,9 +52,10 @@ public sealed class MetricsReplayTests
 
     static async Task Send(HttpClient client, JsonElement request)
     {
-        using var message = new HttpRequestMessage(new HttpMethod(request.GetProperty("method").GetString()!), request.GetProperty("path").GetString());
+        var method = new HttpMethod(request.GetProperty("method").GetString()!);
+        using var message = new HttpRequestMessage(method, request.GetProperty("path").GetString());
         if (request.TryGetProperty("body", out JsonElement body) && body.ValueKind == JsonValueKind.Object)
-            message.Content = new StringContent(body.GetRawText(), new System.Net.Http.Headers.MediaTypeHeaderValue("application/json"));
+            message.Content = new StringContent(body.GetRawText(), new MediaTypeHeaderValue("application/json"));
         using HttpResponseMessage response = await client.SendAsync(message);
         string text = await response.Content.ReadAsStringAsync();
         Assert.True(request.GetProperty("status").GetInt32() == (int)response.StatusCode, text);
@@ -63,14 +67,15 @@ public sealed class MetricsReplayTests
         {
             string name = family.GetProperty("name").GetString()!;
             // The process's own metrics are named only, and Python's are not ours.
-            if (name.StartsWith("python_", StringComparison.Ordinal) || name.StartsWith("process_", StringComparison.Ordinal)) continue;
+            if (name.StartsWith("python_") || name.StartsWith("process_")) continue;
             if (!actual.TryGetValue(name, out Family? own))
             {
                 yield return $"no {name}";
                 continue;
             }
             if (own.Type != family.GetProperty("type").GetString()) yield return $"{name} is a {own.Type}";
-            if (own.Help.Trim() != family.GetProperty("help").GetString()!.Trim()) yield return $"{name}: help '{own.Help}'";
+            bool isSameHelp = own.Help.Trim() == family.GetProperty("help").GetString()!.Trim();
+            if (!isSameHelp) yield return $"{name}: help '{own.Help}'";
             if (name == CacheConfig) continue;
             foreach (JsonElement sample in family.GetProperty("samples").EnumerateArray())
                 if (SampleDifference(sample, own) is { } difference) yield return difference;
@@ -79,12 +84,13 @@ public sealed class MetricsReplayTests
 
     static string? SampleDifference(JsonElement sample, Family own)
     {
-        string key = Key(sample[0].GetString()!, sample[1].EnumerateObject().Select(l => (l.Name, l.Value.GetString()!)));
+        string key = Key(sample[0].GetString()!, sample[1].EnumerateObject().Select(l =>
+            (l.Name, l.Value.GetString()!)));
         if (!own.Samples.TryGetValue(key, out double value)) return $"no {key}";
-        bool isCompared = sample[2].ValueKind == JsonValueKind.Number && !UncomparedValues.Any(key.StartsWith);
-        if (!isCompared || sample[2].GetDouble() == value) return null;
-        bool isOverrun = key.Contains("generation_tokens") && value > sample[2].GetDouble() && value <= sample[2].GetDouble() + MaxOverrun;
-        return isOverrun ? null : $"{key}: {value} instead of {sample[2]}";
+        if (sample[2].ValueKind != JsonValueKind.Number || UncomparedValues.Any(key.StartsWith)) return null;
+        double difference = value - sample[2].GetDouble();
+        int maxDifference = key.Contains("generation_tokens") ? MaxOverrun : 0;
+        return difference >= 0 && difference <= maxDifference ? null : $"{key}: {value} instead of {sample[2]}";
     }
 
     static Dictionary<string, Family> Parse(string text)
@@ -105,12 +111,15 @@ public sealed class MetricsReplayTests
     {
         Match match = Regex.Match(line, @"^([\w:]+)(?:\{(.*)\})? (\S+)$");
         Assert.True(match.Success, line);
-        var labels = Regex.Matches(match.Groups[2].Value, "(\\w+)=\"((?:[^\"\\\\]|\\\\.)*)\"").Select(m => (m.Groups[1].Value, m.Groups[2].Value));
-        family.Samples[Key(match.Groups[1].Value, labels)] = double.Parse(match.Groups[3].Value, CultureInfo.InvariantCulture);
+        var labels = Regex.Matches(match.Groups[2].Value, "(\\w+)=\"((?:[^\"\\\\]|\\\\.)*)\"").Select(m =>
+            (m.Groups[1].Value, m.Groups[2].Value));
+        string key = Key(match.Groups[1].Value, labels);
+        family.Samples[key] = double.Parse(match.Groups[3].Value, CultureInfo.InvariantCulture);
     }
 
     static string Key(string name, IEnumerable<(string Name, string Value)> labels) =>
-        $"{name}{{{string.Join(',', labels.OrderBy(l => l.Name, StringComparer.Ordinal).Select(l => $"{l.Name}={l.Value}"))}}}";
+        $"{name}{{{string.Join(',', labels.OrderBy(l =>
+            l.Name, StringComparer.Ordinal).Select(l => $"{l.Name}={l.Value}"))}}}";
 
     sealed class Family(string help)
     {

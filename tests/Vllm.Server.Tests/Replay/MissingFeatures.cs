@@ -8,12 +8,14 @@ static class MissingFeatures
     /// <summary>Beginnings of paths without an endpoint.</summary>
     static readonly string[] Paths =
     [
-        "/v1/chat/completions/batch", "/v1/chat/completions/render", "/v1/completions/render", "/v1/responses", "/v1/messages",
-        "/v1/embeddings", "/v1/score", "/v1/rerank", "/v1/audio", "/v1/systemone", "/v1/decisions", "/v2/", "/inference",
+        "/v1/chat/completions/batch", "/v1/chat/completions/render", "/v1/completions/render", "/v1/responses",
+        "/v1/messages", "/v1/embeddings", "/v1/score", "/v1/rerank", "/v1/audio", "/v1/systemone", "/v1/decisions",
+        "/v1/realtime", "/v2/", "/inference", "/cohere",
         "/generative_scoring", "/invocations", "/pooling", "/classify", "/score", "/rerank", "/kv_event_sources",
         "/tokenizer_info", "/docs", "/redoc", "/openapi.json", "/scale_elastic_ep", "/is_scaling_elastic_ep",
-        "/reset_prefix_cache", "/reset_mm_cache", "/reset_encoder_cache", "/is_sleeping", "/sleep", "/wake_up", "/pause", "/resume",
-        "/is_paused", "/server_info", "/abort_requests", "/collective_rpc", "/get_world_size", "/weight", "/cohere", "/v1/realtime",
+        "/reset_prefix_cache", "/reset_mm_cache", "/reset_encoder_cache", "/is_sleeping", "/sleep", "/wake_up",
+        "/pause", "/resume", "/is_paused", "/server_info", "/abort_requests", "/collective_rpc", "/get_world_size",
+        "/weight",
     ];
 
     /// <summary>Fields that ask for a feature whatever their value.</summary>
@@ -31,16 +33,17 @@ static class MissingFeatures
         if (Paths.FirstOrDefault(p => path.StartsWith(p, StringComparison.Ordinal)) is { } missing) return missing;
         if (exchange.Body is not { ValueKind: JsonValueKind.Object } body) return null;
         if (Fields.FirstOrDefault(f => Has(body, f)) is { } field) return field;
-        if (Has(body, "use_beam_search") && body.GetProperty("use_beam_search").ValueKind == JsonValueKind.True) return "use_beam_search";
-        if (Has(body, "response_format") && !IsText(body.GetProperty("response_format"))) return "response_format";
         if (Has(body, "tools")) return "tools";
-        if (Has(body, "thinking_token_budget") && body.GetProperty("thinking_token_budget").ToString() != "-1") return "thinking_token_budget";
-        return null;
+        if (Text(body, "use_beam_search") == "True") return "use_beam_search";
+        if (Has(body, "response_format") && !IsText(body.GetProperty("response_format"))) return "response_format";
+        return Text(body, "thinking_token_budget") is not ("" or "-1") ? "thinking_token_budget" : null;
     }
 
     static bool Has(JsonElement body, string field) =>
         body.TryGetProperty(field, out JsonElement value) && value.ValueKind != JsonValueKind.Null;
 
+    static string Text(JsonElement body, string field) => Has(body, field) ? body.GetProperty(field).ToString() : "";
+
     static bool IsText(JsonElement format) =>
-        format.ValueKind == JsonValueKind.Object && format.TryGetProperty("type", out JsonElement type) && type.ToString() == "text";
+        format.ValueKind == JsonValueKind.Object && Text(format, "type") == "text";
 }

@@ -16,14 +16,16 @@ sealed class RecordedRun
     /// <summary>The contents of <c>run.json</c>.</summary>
     public JsonElement Settings { get; }
 
-    public IReadOnlyList<string> Flags => [.. Settings.GetProperty("flags").EnumerateArray().Select(f => f.GetString()!)];
+    public IReadOnlyList<string> Flags =>
+        [.. Settings.GetProperty("flags").EnumerateArray().Select(f => f.GetString()!)];
 
     /// <summary>The checkpoint; null for SmolLM2, which lies in the repository.</summary>
     public string? ModelFolder => Settings.TryGetProperty("model_folder", out JsonElement folder)
         ? Path.GetFullPath(Path.Combine(Fixtures.FilesRoot, "server", Name, folder.GetString()!))
         : null;
 
-    public IEnumerable<RecordedCase> Cases => Fixtures.Lines(Path.Combine(Fixtures.Family("server"), Name, "cases.jsonl")).Select(c => new RecordedCase(c));
+    public IEnumerable<RecordedCase> Cases =>
+        Fixtures.Lines(Path.Combine(Fixtures.Family("server"), Name, "cases.jsonl")).Select(c => new RecordedCase(c));
 }
 
 /// <summary>One case: one exchange, or several in an order.</summary>
@@ -40,11 +42,14 @@ sealed class RecordedCase(JsonElement json)
     /// <summary>Another token may be right where two logits lie close together.</summary>
     public bool IsNearTie => json.TryGetProperty("near_tie", out JsonElement value) && value.GetBoolean();
 
-    /// <summary>The reference decodes the first bytes of the answer with the prompt's last ones: texts do not compare.</summary>
-    public bool HasUnclearText => json.TryGetProperty("prompt_ends_inside_character", out JsonElement value) && value.GetBoolean();
+    /// <summary>The reference decodes the first bytes of the answer with the prompt's last ones: texts do not
+    /// compare.</summary>
+    public bool HasUnclearText =>
+        json.TryGetProperty("prompt_ends_inside_character", out JsonElement value) && value.GetBoolean();
 
     /// <summary>The recording itself says that the answer depends on client and parser.</summary>
-    public bool IsUncertain => json.TryGetProperty("note", out JsonElement note) && note.GetString()!.Contains("do not insist");
+    public bool IsUncertain =>
+        json.TryGetProperty("note", out JsonElement note) && note.GetString()!.Contains("do not insist");
 
     public bool IsExchange => json.TryGetProperty("request", out _) || json.TryGetProperty("steps", out _);
 
@@ -59,7 +64,8 @@ sealed class RecordedExchange(JsonElement json, string defaultCompare)
 
     public JsonElement Response => json.GetProperty("response");
 
-    public string Compare => json.TryGetProperty("compare", out JsonElement compare) ? compare.GetString()! : defaultCompare;
+    public string Compare =>
+        json.TryGetProperty("compare", out JsonElement compare) ? compare.GetString()! : defaultCompare;
 
     public string MessageKind => json.TryGetProperty("message_kind", out JsonElement kind) ? kind.GetString()! : "vllm";
 

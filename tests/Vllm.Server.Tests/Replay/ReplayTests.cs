@@ -1,4 +1,5 @@
 using System.Text;
+using System.Text.Json;
 
 namespace Vllm.Tests.Replay;
 
@@ -12,7 +13,8 @@ public sealed class ReplayTests(ITestOutputHelper output)
     const string MetricsRun = "metrics";
 
     public static TheoryData<string> TinyRuns =>
-        [.. Fixtures.Folders("server").Select(f => Path.GetFileName(f)!).Where(run => run is not (RealModelRun or MetricsRun))];
+        [.. Fixtures.Folders("server").Select(f =>
+            Path.GetFileName(f)!).Where(run => run is not (RealModelRun or MetricsRun))];
 
     [Theory(SkipTestWithoutData = true)]
     [MemberData(nameof(TinyRuns))]
@@ -51,7 +53,7 @@ public sealed class ReplayTests(ITestOutputHelper output)
             {
                 difference = ExchangeComparison.Difference(recorded, exchange, answer, server.IncomparableMembers);
             }
-            catch (Exception e) when (e is System.Text.Json.JsonException or KeyNotFoundException or InvalidOperationException)
+            catch (Exception e) when (e is JsonException or KeyNotFoundException or InvalidOperationException)
             {
                 difference = $"{e.GetType().Name}: {e.Message}";
             }
@@ -98,7 +100,8 @@ sealed class ReplayReport
     public override string ToString()
     {
         var text = new StringBuilder($"{_groups.Values.Sum(g => g.Passed)} passed, {NumFailed} failed, ");
-        text.AppendLine($"{_leftOut.Values.Sum()} left out ({string.Join(", ", _leftOut.Select(l => $"{l.Key} {l.Value}"))})");
+        text.AppendLine($"{_leftOut.Values.Sum()} left out ({string.Join(", ", _leftOut.Select(l =>
+            $"{l.Key} {l.Value}"))})");
         foreach ((string group, (int passed, List<string> failures)) in _groups.Where(g => g.Value.Failures.Count > 0))
         {
             text.AppendLine($"{group}: {failures.Count} of {passed + failures.Count}");

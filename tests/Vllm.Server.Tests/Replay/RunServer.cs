@@ -34,11 +34,13 @@ sealed class RunServer : IAsyncDisposable
 
     public IReadOnlyList<string> IncomparableMembers { get; }
 
-    /// <summary>Starts it, or skips the test when the product has not got the run's flags or architecture yet.</summary>
+    /// <summary>Starts it, or skips the test when the product has not got the run's flags or architecture
+    /// yet.</summary>
     public static async Task<RunServer> Start(RecordedRun run)
     {
         var settings = new RunSettings(run);
-        if (settings.UnknownFlags.Count > 0) Assert.Skip($"not supported yet: {string.Join(" ", settings.UnknownFlags)}");
+        string unknownFlags = string.Join(" ", settings.UnknownFlags);
+        if (unknownFlags is not "") Assert.Skip($"not supported yet: {unknownFlags}");
         AsyncLLM? engine = null;
         try
         {
@@ -90,7 +92,8 @@ sealed class RunSettings
         _flags = new Queue<string>(run.Flags);
         Engine = new EngineOptions
         {
-            Model = run.ModelFolder ?? Path.Combine(Fixtures.RepositoryRoot, "models", "SmolLM2-135M-Instruct.Q4_1.gguf"),
+            Model =
+                run.ModelFolder ?? Path.Combine(Fixtures.RepositoryRoot, "models", "SmolLM2-135M-Instruct.Q4_1.gguf"),
             KvCacheMemoryBytes = KvCacheBytes,
             BlockSize = RecordedBlockSize,
         };
@@ -119,8 +122,12 @@ sealed class RunSettings
             case "--max-logprobs": Engine = Engine with { MaxLogprobs = Number() }; break;
             case "--long-prefill-token-threshold": Engine = Engine with { LongPrefillTokenThreshold = Number() }; break;
             case "--no-enable-prefix-caching": Engine = Engine with { EnablePrefixCaching = false }; break;
-            case "--override-generation-config": Engine = Engine with { OverrideGenerationConfig = Defaults(Value()) }; break;
-            case "--scheduling-policy": Engine = Engine with { SchedulingPolicy = Enum.Parse<SchedulingPolicy>(Value(), true) }; break;
+            case "--override-generation-config":
+                Engine = Engine with { OverrideGenerationConfig = Defaults(Value()) };
+                break;
+            case "--scheduling-policy":
+                Engine = Engine with { SchedulingPolicy = Enum.Parse<SchedulingPolicy>(Value(), true) };
+                break;
             case "--chat-template":
                 Value();
                 Engine = Engine with { ChatTemplate = run.Settings.GetProperty("chat_template").GetString() };
@@ -157,8 +164,10 @@ sealed class RunSettings
         JsonElement config = JsonDocument.Parse(json).RootElement;
         return new SamplingDefaults
         {
-            Temperature = config.TryGetProperty("temperature", out JsonElement temperature) ? temperature.GetSingle() : null,
-            RepetitionPenalty = config.TryGetProperty("repetition_penalty", out JsonElement penalty) ? penalty.GetSingle() : null,
+            Temperature =
+                config.TryGetProperty("temperature", out JsonElement temperature) ? temperature.GetSingle() : null,
+            RepetitionPenalty =
+                config.TryGetProperty("repetition_penalty", out JsonElement penalty) ? penalty.GetSingle() : null,
             MaxNewTokens = config.TryGetProperty("max_new_tokens", out JsonElement tokens) ? tokens.GetInt32() : null,
         };
     }
@@ -170,9 +179,10 @@ sealed class RunSettings
     List<string> Values()
     {
         List<string> values = [];
-        while (_flags.TryPeek(out string? next) && !next.StartsWith("--", StringComparison.Ordinal)) values.Add(_flags.Dequeue());
+        while (_flags.TryPeek(out string? next) && !next.StartsWith("--")) values.Add(_flags.Dequeue());
         return values;
     }
 
-    List<string> JsonList() => [.. JsonDocument.Parse(Value()).RootElement.EnumerateArray().Select(e => e.GetString()!)];
+    List<string> JsonList() =>
+        [.. JsonDocument.Parse(Value()).RootElement.EnumerateArray().Select(e => e.GetString()!)];
 }

@@ -33,7 +33,8 @@ public sealed class JsonBodyTests
     [InlineData("-Infinity", double.NegativeInfinity)]
     public void NonFiniteNumber_IsRead(string literal, double expected)
     {
-        JsonElement body = JsonBody.ParseObject(Encoding.UTF8.GetBytes($$"""{"x": [{{literal}}], "temperature": {{literal}}}"""));
+        JsonElement body =
+            JsonBody.ParseObject(Encoding.UTF8.GetBytes($$"""{"x": [{{literal}}], "temperature": {{literal}}}"""));
 
         Assert.Equal(expected, new RequestFields(body).Float("temperature"));
     }
@@ -46,14 +47,16 @@ public sealed class JsonBodyTests
     [InlineData("{} {}", "body.3", "Extra data")]
     public void Fault_IsPlacedAsPythonDoes(string text, string param, string reason)
     {
-        ApiError error = Assert.Throws<RequestException>(() => JsonBody.ParseObject(Encoding.UTF8.GetBytes(text))).Error;
+        ApiError error = Assert.Throws<RequestException>(() =>
+            JsonBody.ParseObject(Encoding.UTF8.GetBytes(text))).Error;
 
         Assert.Equal(param, error.Param);
         Assert.Contains(reason, error.Message);
     }
 
     [Fact]
-    public void InvalidUtf8_IsNoText() => Assert.Throws<UnreadableBodyException>(() => JsonBody.ParseObject(new byte[] { 0x7B, 0xFF, 0x7D }));
+    public void InvalidUtf8_IsNoText() =>
+        Assert.Throws<UnreadableBodyException>(() => JsonBody.ParseObject(new byte[] { 0x7B, 0xFF, 0x7D }));
 
     [Fact]
     public void HalfSurrogate_IsTheCallersMistake()

@@ -12,7 +12,8 @@ public sealed class RequestTests
 {
     static JsonElement Parse(string json) => JsonBody.ParseObject(Encoding.UTF8.GetBytes(json));
 
-    static CompletionRequest Completion(string fields) => CompletionRequest.Parse(Parse($$"""{"prompt": "Hi"{{fields}}}"""));
+    static CompletionRequest Completion(string fields) =>
+        CompletionRequest.Parse(Parse($$"""{"prompt": "Hi"{{fields}}}"""));
 
     static ApiError Refusal(Action parse) => Assert.Throws<RequestException>(parse).Error;
 
@@ -47,13 +48,15 @@ public sealed class RequestTests
             {"messages": [{"role": "user", "content": "x"}], "tools": [{"type": "function", "function": {"name": "f"}}]}
             """;
 
-        Assert.Equal("not supported yet: tools", Refusal(() => ChatCompletionRequest.Parse(Parse(Body), new ServerOptions())).Message);
+        Assert.Equal("not supported yet: tools", Refusal(() =>
+            ChatCompletionRequest.Parse(Parse(Body), new ServerOptions())).Message);
     }
 
     [Fact]
     public void LaxValues_AreConverted()
     {
-        CompletionRequest request = Completion(""", "n": "3", "temperature": "0.5", "echo": "yes", "max_tokens": 4.0, "top_k": true""");
+        CompletionRequest request =
+            Completion(""", "n": "3", "temperature": "0.5", "echo": "yes", "max_tokens": 4.0, "top_k": true""");
 
         Assert.Equal(3, request.Generation.N);
         Assert.Equal(0.5, request.Generation.Temperature);
