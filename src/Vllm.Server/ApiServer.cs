@@ -49,6 +49,8 @@ public sealed class ApiServer : IAsyncDisposable
         if (options.Validate() is { Count: > 0 } problems) throw new ArgumentException(string.Join(" ", problems));
         WebApplicationBuilder builder = WebApplication.CreateSlimBuilder();
         builder.Logging.SetMinimumLevel(LogLevel.Warning);
+        // What keeps the server from starting is thrown, not logged.
+        builder.Logging.AddFilter("Microsoft.Extensions.Hosting.Internal.Host", LogLevel.None);
         builder.WebHost.ConfigureKestrel(kestrel => Listen(kestrel, options));
         // The host's own limit must not cut the drain that StopAsync allows.
         builder.Services.Configure<HostOptions>(host =>

@@ -27,6 +27,7 @@ sealed class RunServer : IAsyncDisposable
         Client = new HttpClient(connection)
         {
             BaseAddress = new Uri(server.Address),
+            Timeout = Timeout.InfiniteTimeSpan,
         };
     }
 
