@@ -1,4 +1,6 @@
 using System.Globalization;
+using System.Runtime.InteropServices;
+using System.Text.Unicode;
 using System.Text;
 using Vllm.Text.Tokenization.Patterns;
 using Vllm.Text.Tokenization.PreTokenizers;
@@ -6,36 +8,36 @@ using Vllm.Text.Tokenization.PreTokenizers;
 namespace Vllm.Text.Tokenization.Decoders;
 
 /// <summary>A step from tokens towards text: changes, joins or drops the strings of a list, in place.</summary>
-abstract class Decoder
+abstract class TokenDecoder
 {
     public abstract void Decode(List<string> tokens);
 }
 
-sealed class DecoderSequence(IReadOnlyList<Decoder> steps) : Decoder
+sealed class DecoderSequence(IReadOnlyList<TokenDecoder> steps) : TokenDecoder
 {
-    public IReadOnlyList<Decoder> Steps => steps;
+    public IReadOnlyList<TokenDecoder> Steps => steps;
 
     public override void Decode(List<string> tokens)
     {
-        foreach (Decoder step in steps) step.Decode(tokens);
+        foreach (TokenDecoder step in steps) step.Decode(tokens);
     }
 }
 
 /// <summary><c>ByteLevel</c>: the bytes that the <see cref="ByteAlphabet"/> stands for, as one string.</summary>
-sealed class ByteLevelDecoder : Decoder
+sealed class ByteLevelDecoder : TokenDecoder
 {
     public override void Decode(List<string> tokens)
     {
         var bytes = new List<byte>();
         foreach (string token in tokens) bytes.AddRange(BytesOf(token));
         tokens.Clear();
-        tokens.Add(System.Text.Encoding.UTF8.GetString(System.Runtime.InteropServices.CollectionsMarshal.AsSpan(bytes)));
+        tokens.Add(Encoding.UTF8.GetString(CollectionsMarshal.AsSpan(bytes)));
     }
 
     /// <summary>The bytes of a token; one with any character outside the alphabet stands for itself.</summary>
     public static byte[] BytesOf(string token)
     {
-        byte[] utf8 = System.Text.Encoding.UTF8.GetBytes(token);
+        byte[] utf8 = Encoding.UTF8.GetBytes(token);
         byte[] bytes = new byte[utf8.Length];
         return ByteAlphabet.TryDecode(utf8, bytes, out int length) ? bytes[..length] : utf8;
     }
@@ -43,7 +45,7 @@ sealed class ByteLevelDecoder : Decoder
 
 /// <summary><c>ByteFallback</c>: runs of <c>&lt;0xNN&gt;</c> become text; each byte of a run that is no UTF-8 becomes
 /// U+FFFD.</summary>
-sealed class ByteFallbackDecoder : Decoder
+sealed class ByteFallbackDecoder : TokenDecoder
 {
     static readonly UTF8Encoding Strict = new(false, throwOnInvalidBytes: true);
 
@@ -68,8 +70,8 @@ sealed class ByteFallbackDecoder : Decoder
         void Flush()
         {
             if (bytes.Count == 0) return;
-            ReadOnlySpan<byte> run = System.Runtime.InteropServices.CollectionsMarshal.AsSpan(bytes);
-            if (System.Text.Unicode.Utf8.IsValid(run)) result.Add(Strict.GetString(run));
+            ReadOnlySpan<byte> run = CollectionsMarshal.AsSpan(bytes);
+            if (Utf8.IsValid(run)) result.Add(Strict.GetString(run));
             else
                 for (int i = 0; i < run.Length; i++) result.Add("\uFFFD");
             bytes.Clear();
@@ -86,17 +88,19 @@ sealed class ByteFallbackDecoder : Decoder
     }
 }
 
-/// <summary><c>Metaspace</c>: the mark becomes a space, and vanishes from the first token unless it was never added.</summary>
-sealed class MetaspaceDecoder(string replacement, PrependScheme scheme) : Decoder
+/// <summary><c>Metaspace</c>: the mark becomes a space, and vanishes from the first token unless it was never
+/// added.</summary>
+sealed class MetaspaceDecoder(string replacement, PrependScheme scheme) : TokenDecoder
 {
     public override void Decode(List<string> tokens)
     {
         for (int i = 0; i < tokens.Count; i++)
-            tokens[i] = tokens[i].Replace(replacement, i == 0 && scheme != PrependScheme.Never ? "" : " ", StringComparison.Ordinal);
+            tokens[i] = tokens[i].Replace(replacement, i == 0 && scheme != PrependScheme.Never ? "" : " ",
+                StringComparison.Ordinal);
     }
 }
 
-sealed class FuseDecoder : Decoder
+sealed class FuseDecoder : TokenDecoder
 {
     public override void Decode(List<string> tokens)
     {
@@ -107,7 +111,7 @@ sealed class FuseDecoder : Decoder
 }
 
 /// <summary><c>Strip</c>: up to a number of one character from both ends of each token.</summary>
-sealed class StripDecoder(string content, int start, int stop) : Decoder
+sealed class StripDecoder(string content, int start, int stop) : TokenDecoder
 {
     public override void Decode(List<string> tokens)
     {
@@ -122,7 +126,7 @@ sealed class StripDecoder(string content, int start, int stop) : Decoder
 }
 
 /// <summary><c>Replace</c>, token by token.</summary>
-sealed class ReplaceDecoder(TextPattern pattern, string content) : Decoder
+sealed class ReplaceDecoder(TextPattern pattern, string content) : TokenDecoder
 {
     public override void Decode(List<string> tokens)
     {
@@ -131,18 +135,18 @@ sealed class ReplaceDecoder(TextPattern pattern, string content) : Decoder
 
     string Replace(string token)
     {
-        byte[] utf8 = System.Text.Encoding.UTF8.GetBytes(token);
+        byte[] utf8 = Encoding.UTF8.GetBytes(token);
         List<PatternPart> parts = pattern.FindParts(utf8);
         if (!parts.Exists(p => p.IsMatch)) return token;
         var text = new StringBuilder();
         foreach (PatternPart part in parts)
-            text.Append(part.IsMatch ? content : System.Text.Encoding.UTF8.GetString(utf8.AsSpan(part.Start..part.End)));
+            text.Append(part.IsMatch ? content : Encoding.UTF8.GetString(utf8.AsSpan(part.Start..part.End)));
         return text.ToString();
     }
 }
 
 /// <summary><c>BPEDecoder</c>: the end-of-word suffix becomes a space, and vanishes from the last token.</summary>
-sealed class BpeSuffixDecoder(string suffix) : Decoder
+sealed class BpeSuffixDecoder(string suffix) : TokenDecoder
 {
     public override void Decode(List<string> tokens)
     {
@@ -153,13 +157,14 @@ sealed class BpeSuffixDecoder(string suffix) : Decoder
 }
 
 /// <summary><c>WordPiece</c>: continuations lose their prefix, other tokens get a space before them.</summary>
-sealed class WordPieceDecoder(string prefix, bool cleansUp) : Decoder
+sealed class WordPieceDecoder(string prefix, bool cleansUp) : TokenDecoder
 {
     public override void Decode(List<string> tokens)
     {
         for (int i = 0; i < tokens.Count; i++)
         {
-            if (i > 0) tokens[i] = tokens[i].StartsWith(prefix, StringComparison.Ordinal) ? tokens[i][prefix.Length..] : " " + tokens[i];
+            if (i > 0) tokens[i] = tokens[i].StartsWith(prefix, StringComparison.Ordinal) ? tokens[i][prefix.Length..]
+                : " " + tokens[i];
             if (cleansUp) tokens[i] = CleanUp(tokens[i]);
         }
     }
@@ -175,7 +180,7 @@ sealed class WordPieceDecoder(string prefix, bool cleansUp) : Decoder
 }
 
 /// <summary><c>CTC</c>: repeated tokens count once, padding vanishes, the delimiter becomes a space.</summary>
-sealed class CtcDecoder(string padToken, string delimiter, bool cleansUp) : Decoder
+sealed class CtcDecoder(string padToken, string delimiter, bool cleansUp) : TokenDecoder
 {
     public override void Decode(List<string> tokens)
     {
