@@ -1,7 +1,8 @@
 using System.Globalization;
 using System.Text.Json;
+using Vllm.Server.Protocol;
 
-namespace Vllm.Server.Protocol;
+namespace Vllm.Server.Requests;
 
 /// <summary>The type of a request field: checks a value and reports what pydantic, which checks vLLM's requests, would.</summary>
 abstract class FieldType

@@ -1,7 +1,7 @@
 using System.Text;
 using Vllm.Text.Tokenization;
 
-namespace Vllm.Server.Protocol;
+namespace Vllm.Server.Generation;
 
 /// <summary>The texts of single tokens beside log-probabilities. A token that ends inside a character has an empty text;
 /// the token that completes the character gets the whole of it (vLLM's rule).</summary>

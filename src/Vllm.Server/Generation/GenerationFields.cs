@@ -1,7 +1,9 @@
 using System.Globalization;
 using System.Text.Json;
+using Vllm.Server.Protocol;
+using Vllm.Server.Requests;
 
-namespace Vllm.Server.Protocol;
+namespace Vllm.Server.Generation;
 
 /// <summary>The fields that chat and text completions share, as the client sent them: null is "not said".</summary>
 sealed record GenerationFields
@@ -45,14 +47,13 @@ sealed record GenerationFields
 
     public static GenerationFields Read(RequestFields fields)
     {
-        var streamOptions = new RequestFields(fields.TryGet("stream_options", out JsonElement options) ? options : fields.Body);
-        bool includeUsage = options.ValueKind == JsonValueKind.Object && streamOptions.Bool("include_usage");
+        bool includeUsage = fields.TryGet("stream_options", out JsonElement options) && new RequestFields(options).Bool("include_usage");
         return new GenerationFields
         {
             Model = fields.String("model"),
             Stream = fields.Bool("stream"),
             IncludeUsage = includeUsage,
-            ContinuousUsageStats = includeUsage && streamOptions.Bool("continuous_usage_stats"),
+            ContinuousUsageStats = includeUsage && new RequestFields(options).Bool("continuous_usage_stats"),
             Echo = fields.Bool("echo"),
             ReturnTokenIds = fields.Bool("return_token_ids"),
             ReturnTokensAsTokenIds = fields.Bool("return_tokens_as_token_ids"),

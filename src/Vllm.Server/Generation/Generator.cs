@@ -4,9 +4,10 @@ using Microsoft.AspNetCore.Http;
 using Vllm.Engine.Requests;
 using Vllm.Server.Metrics;
 using Vllm.Server.Models;
+using Vllm.Server.Protocol;
 using Vllm.Text.Tokenization;
 
-namespace Vllm.Server.Protocol;
+namespace Vllm.Server.Generation;
 
 /// <summary>What the chat and completion endpoints do alike between reading a request and writing its answer.</summary>
 sealed class Generator(AsyncLLM engine, ServerOptions options, ServedModels models, AdmissionRejections rejections)
@@ -46,8 +47,10 @@ sealed class Generator(AsyncLLM engine, ServerOptions options, ServedModels mode
                 $"max_tokens={requested} cannot be greater than max_model_len={config.MaxModelLen}. "
                 + "Please request fewer output tokens.", "max_tokens", $"{requested}"));
         }
-        Int128 wanted = requested ?? config.SamplingDefaults.MaxNewTokens ?? int.MaxValue;
-        return Int128.Min(wanted, config.MaxModelLen - numPromptTokens);
+        SamplingDefaults defaults = config.SamplingDefaults;
+        Int128 wanted = requested ?? defaults.MaxNewTokens ?? int.MaxValue;
+        Int128 limit = defaults.MaxNewTokensIsLimit && defaults.MaxNewTokens is { } max ? max : int.MaxValue;
+        return Int128.Min(Int128.Min(wanted, limit), config.MaxModelLen - numPromptTokens);
     }
 
     /// <summary>Runs one prompt. The checks against the model come with the first output, as in vLLM: in a stream they are
@@ -66,7 +69,9 @@ sealed class Generator(AsyncLLM engine, ServerOptions options, ServedModels mode
         var generateOptions = new GenerateOptions { Priority = priority, CacheSalt = fields.CacheSalt };
         IAsyncEnumerable<RequestOutput> outputs =
             engine.Generate(engineId, promptTokenIds, samplingParams, generateOptions, cancellationToken);
-        await foreach (RequestOutput output in outputs)
+        // The server's interval is the least.
+        int interval = fields.Stream ? Math.Max(fields.StreamInterval, options.StreamInterval) : 1;
+        await foreach (RequestOutput output in DeltaJoiner.Join(outputs, interval))
         {
             if (output.Outputs.Any(o => o.FinishReason == FinishReason.Error))
                 throw new RequestException(ApiError.Internal(output.Error ?? "Internal server error"));

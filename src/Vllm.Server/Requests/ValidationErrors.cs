@@ -1,8 +1,9 @@
 using System.Text;
 using System.Text.Json;
 using Microsoft.AspNetCore.Http;
+using Vllm.Server.Protocol;
 
-namespace Vllm.Server.Protocol;
+namespace Vllm.Server.Requests;
 
 /// <summary>What a body's schema check found, in vLLM's report form.</summary>
 sealed class ValidationErrors

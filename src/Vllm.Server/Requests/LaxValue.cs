@@ -1,7 +1,8 @@
 using System.Globalization;
 using System.Text.Json;
+using Vllm.Server.Protocol;
 
-namespace Vllm.Server.Protocol;
+namespace Vllm.Server.Requests;
 
 /// <summary>JSON values read as leniently as vLLM reads them: numbers in strings, whole floats as integers, words as
 /// booleans. A failure is the name and the text of the schema error.</summary>

@@ -1,6 +1,6 @@
 using System.Text.Json;
 
-namespace Vllm.Server.Protocol;
+namespace Vllm.Server.Requests;
 
 /// <summary>A conversation. vLLM tries eight message types one after another and reports what each missed; here the first
 /// one stands for all, so that <c>param</c> is the same.</summary>

@@ -1,6 +1,7 @@
 using System.Text.Json;
+using Vllm.Server.Protocol;
 
-namespace Vllm.Server.Protocol;
+namespace Vllm.Server.Requests;
 
 /// <summary>The fields of a body that has passed <see cref="RequestSchema"/>: so reading cannot fail, and null stands
 /// for absent.</summary>

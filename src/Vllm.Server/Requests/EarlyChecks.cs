@@ -1,6 +1,8 @@
 using System.Text.Json;
+using Vllm.Server.Generation;
+using Vllm.Server.Protocol;
 
-namespace Vllm.Server.Protocol;
+namespace Vllm.Server.Requests;
 
 /// <summary>Checks that vLLM makes on the raw body before its schema: they win over type errors of other fields.</summary>
 static class EarlyChecks
@@ -9,7 +11,9 @@ static class EarlyChecks
 
     public static void StreamOptions(RequestFields fields)
     {
-        if (fields.TryGet("stream_options", out _) && !fields.Bool("stream"))
+        // An empty object or list counts as absent, as it does in Python.
+        bool isSet = fields.TryGet("stream_options", out JsonElement options) && options.ToString() is not ("{}" or "[]");
+        if (isSet && !fields.Bool("stream"))
             throw new RequestException(ApiError.Field("Stream options can only be defined when `stream=True`.", "stream_options"));
     }
 

@@ -1,6 +1,7 @@
 using System.Text.Json;
+using Vllm.Server.Protocol;
 
-namespace Vllm.Server.Protocol;
+namespace Vllm.Server.Requests;
 
 /// <summary>Fields of features that do not exist yet. A request that uses one is refused rather than answered as if it
 /// had not.</summary>

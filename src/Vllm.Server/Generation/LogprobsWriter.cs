@@ -2,7 +2,7 @@ using System.Runtime.InteropServices;
 using System.Text;
 using System.Text.Json;
 
-namespace Vllm.Server.Protocol;
+namespace Vllm.Server.Generation;
 
 /// <summary>Writes log-probabilities in the three forms of the API. One instance follows one choice from its first to
 /// its last chunk, because texts and offsets go on from chunk to chunk.</summary>

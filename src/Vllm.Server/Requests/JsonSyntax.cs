@@ -1,7 +1,8 @@
 using System.Text;
 using System.Text.RegularExpressions;
+using Vllm.Server.Protocol;
 
-namespace Vllm.Server.Protocol;
+namespace Vllm.Server.Requests;
 
 /// <summary>Finds the first fault of a JSON text with the words and the position that Python's parser reports, which
 /// vLLM passes on to the client.</summary>

@@ -1,6 +1,7 @@
+using Vllm.Server.Protocol;
 using Vllm.Text.Tokenization;
 
-namespace Vllm.Server.Protocol;
+namespace Vllm.Server.Generation;
 
 /// <summary>Turns prompts into token ids that fit the model, or says why they do not.</summary>
 sealed class PromptEncoder(Tokenizer tokenizer, int maxModelLen)

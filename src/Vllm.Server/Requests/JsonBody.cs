@@ -2,8 +2,9 @@ using System.Text;
 using System.Text.Json;
 using System.Text.Unicode;
 using Microsoft.AspNetCore.Http;
+using Vllm.Server.Protocol;
 
-namespace Vllm.Server.Protocol;
+namespace Vllm.Server.Requests;
 
 /// <summary>Reads a request body as vLLM does: JSON in any Unicode encoding, NaN and Infinity included.</summary>
 static class JsonBody
@@ -34,7 +35,8 @@ static class JsonBody
         if (root.ValueKind == JsonValueKind.Object) return root;
 
         var errors = new ValidationErrors();
-        errors.Add("model_attributes_type", "body",
+        if (root.ValueKind == JsonValueKind.Null) errors.Add("missing", "body", "Field required", root);
+        else errors.Add("model_attributes_type", "body",
             "Input should be a valid dictionary or object to extract fields from", root);
         throw new RequestException(errors.ToApiError());
     }

@@ -1,7 +1,8 @@
 using System.Globalization;
 using System.Text.Json;
+using Vllm.Server.Protocol;
 
-namespace Vllm.Server.Protocol;
+namespace Vllm.Server.Requests;
 
 /// <summary>The fields of every request with their types, from the embedded table <c>request-fields.json</c> (taken from
 /// vLLM 0.33.0; unknown fields are accepted and ignored there as here).</summary>

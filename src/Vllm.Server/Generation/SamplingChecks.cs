@@ -1,4 +1,6 @@
-namespace Vllm.Server.Protocol;
+using Vllm.Server.Protocol;
+
+namespace Vllm.Server.Generation;
 
 /// <summary>vLLM's checks of sampling parameters, in its order and words.</summary>
 static class SamplingChecks
