@@ -121,8 +121,7 @@ public sealed class ApiServer : IAsyncDisposable
         routes.Map("GET", "/version", HealthEndpoints.Version);
         routes.Map("GET", "/load", load.Get);
         var metrics = new MetricsEndpoint(engine, httpMetrics, models, rejections);
-        routes.Map("GET,HEAD,POST", "/metrics", metrics.Get);
-        routes.Map("GET,HEAD,POST", "/metrics/", metrics.Get);
+        routes.Map("GET,HEAD,POST", "/metrics", metrics.Get, allowsTrailingSlash: true);
 
         RequestDelegate Tracked(RequestDelegate endpoint) => context => load.Track(context, endpoint);
     }
@@ -143,9 +142,10 @@ public sealed class ApiServer : IAsyncDisposable
     /// <summary>Maps a path to an endpoint inside the error boundary, and tells <see cref="RouteForms"/> of it.</summary>
     sealed class Routes(WebApplication app, RouteForms forms, EndpointBoundary boundary)
     {
-        public void Map(string methods, string path, RequestDelegate endpoint)
+        public void Map(string methods, string path, RequestDelegate endpoint, bool allowsTrailingSlash = false)
         {
             forms.Add(path);
+            if (allowsTrailingSlash) forms.Add(path + "/");
             app.MapMethods(path, methods.Split(','), context => boundary.Run(context, endpoint));
         }
     }

@@ -25,7 +25,12 @@ static class JsonBody
         }
         using var body = new MemoryStream();
         await request.Body.CopyToAsync(body, request.HttpContext.RequestAborted);
-        JsonElement root = Parse(body.GetBuffer().AsMemory(0, (int)body.Length));
+        return ParseObject(body.GetBuffer().AsMemory(0, (int)body.Length));
+    }
+
+    public static JsonElement ParseObject(ReadOnlyMemory<byte> body)
+    {
+        JsonElement root = Parse(body);
         if (root.ValueKind == JsonValueKind.Object) return root;
 
         var errors = new ValidationErrors();
@@ -37,7 +42,7 @@ static class JsonBody
     static bool IsJsonMediaType(string? contentType) =>
         contentType?.Split(';')[0].Trim().Equals("application/json", StringComparison.OrdinalIgnoreCase) == true;
 
-    internal static JsonElement Parse(ReadOnlyMemory<byte> body)
+    static JsonElement Parse(ReadOnlyMemory<byte> body)
     {
         if (body.IsEmpty)
         {

@@ -18,6 +18,7 @@ sealed class AddedTokens
 {
     readonly Dictionary<string, int> _ids = [];
     readonly Dictionary<int, AddedToken> _byId = [];
+    readonly Dictionary<int, string> _decoded = [];
     readonly HashSet<string> _special = [];
     readonly Matcher _plain, _normalized;
 
@@ -36,6 +37,7 @@ sealed class AddedTokens
             _ids[token.Content] = id;
             if (_byId.TryGetValue(id, out AddedToken? replaced)) present.Remove(replaced);
             _byId[id] = token;
+            _decoded[id] = token.IsNormalized ? System.Text.Encoding.UTF8.GetString(Normalize(token.Content, normalizer)) : token.Content;
             if (!_special.Contains(token.Content)) ordered.Add(token);
         }
         _plain = new Matcher(this, ordered.FindAll(t => !t.IsNormalized), null);
@@ -52,9 +54,14 @@ sealed class AddedTokens
 
     public bool TryGetId(string content, out int id) => _ids.TryGetValue(content, out id);
 
-    public AddedToken? Find(int id) => _byId.GetValueOrDefault(id);
+    public bool Contains(int id) => _byId.ContainsKey(id);
 
-    public bool IsSpecial(string content) => _special.Contains(content);
+    /// <summary>The token's text when it is decoded: a token that is looked for in normalized text comes out in its
+    /// normalized form. Null for other ids.</summary>
+    public string? FindText(int id) => _decoded.GetValueOrDefault(id);
+
+    /// <summary>By the decoded text, as in tokenizers: a special token that normalization changes is not skipped.</summary>
+    public bool IsSpecial(int id) => _decoded.TryGetValue(id, out string? text) && _special.Contains(text);
 
     /// <summary>The next added token of unnormalized text at or after <paramref name="start"/>, which moves behind it;
     /// <paramref name="done"/>: where the token before ended, with the white space that it took.</summary>
@@ -70,6 +77,14 @@ sealed class AddedTokens
             normalizer?.Normalize(piece);
             _normalized.Split(piece, parts);
         });
+    }
+
+    static byte[] Normalize(string content, Normalizer? normalizer)
+    {
+        byte[] utf8 = System.Text.Encoding.UTF8.GetBytes(content);
+        var text = new NormalizedText(utf8, utf8.Length);
+        normalizer?.Normalize(text);
+        return text.Bytes.ToArray();
     }
 
     /// <summary>A token of the model keeps its id; others are numbered after the model's, whatever id the file says.</summary>
@@ -90,18 +105,10 @@ sealed class AddedTokens
         {
             _owner = owner;
             _idOf = [.. tokens.Select(t => owner._ids[t.Content])];
-            _trie = new TokenTrie([.. tokens.Select(t => Normalized(t.Content, normalizer))]);
+            _trie = new TokenTrie([.. tokens.Select(t => Normalize(t.Content, normalizer))]);
         }
 
         public bool IsEmpty => _idOf.Length == 0;
-
-        static byte[] Normalized(string content, Normalizer? normalizer)
-        {
-            byte[] utf8 = System.Text.Encoding.UTF8.GetBytes(content);
-            var text = new NormalizedText(utf8, utf8.Length);
-            normalizer?.Normalize(text);
-            return text.Bytes.ToArray();
-        }
 
         public bool Next(ReadOnlySpan<byte> text, ref int start, int done, out AddedMatch match)
         {

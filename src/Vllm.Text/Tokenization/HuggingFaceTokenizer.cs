@@ -164,7 +164,7 @@ sealed class HuggingFaceTokenizer : Tokenizer
     }
 
     public override string? IdToToken(int id) =>
-        _added.Find(id)?.Content ?? (_model.Vocabulary.Contains(id) ? _model.Vocabulary.GetText(id) : null);
+        _added.FindText(id) ?? (_model.Vocabulary.Contains(id) ? _model.Vocabulary.GetText(id) : null);
 
     public override int? TokenToId(string token)
     {
@@ -173,9 +173,9 @@ sealed class HuggingFaceTokenizer : Tokenizer
         return id >= 0 ? id : null;
     }
 
-    public override bool IsSpecial(int id) => _added.Find(id) is { } token && _added.IsSpecial(token.Content);
+    public override bool IsSpecial(int id) => _added.IsSpecial(id);
 
-    public override bool IsAdded(int id) => _added.Find(id) is not null;
+    public override bool IsAdded(int id) => _added.Contains(id);
 
     public override ReadOnlySpan<byte> TokenBytes(int id)
     {

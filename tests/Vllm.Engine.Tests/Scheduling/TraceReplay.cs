@@ -196,7 +196,12 @@ sealed class TraceReplay
             MinTokens = NullableInt(spec, "min_tokens") ?? 0,
             SkipReadingPrefixCache = IsSet(spec, "skip_reading_prefix_cache"),
             RepetitionDetection = spec.TryGetProperty("repetition_detection", out JsonElement d)
-                ? new(Int(d, "max_pattern_size"), Int(d, "min_pattern_size"), Int(d, "min_count"))
+                ? new RepetitionDetectionParams
+                {
+                    MaxPatternSize = Int(d, "max_pattern_size"),
+                    MinPatternSize = Int(d, "min_pattern_size"),
+                    MinCount = Int(d, "min_count"),
+                }
                 : null,
         };
         int[] prompt = [.. spec.GetProperty("prompt").EnumerateArray().Select(Ints)

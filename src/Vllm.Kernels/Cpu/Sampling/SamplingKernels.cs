@@ -52,11 +52,11 @@ public abstract class SamplingKernels
     /// maxima: [ceil(x.Length / <see cref="MaximaBlock"/>)].</summary>
     public abstract float BlockMaxima(ReadOnlySpan<float> x, Span<float> maxima);
 
-    /// <summary>sums[b] = Σ exp(x[i]/temperature - max/temperature) over blocks of 512; returns the sum of all.
+    /// <summary>sums[b] = Σ exp((x[i] - max) / temperature) over blocks of 512; returns the sum of all.
     /// max: the largest element, finite. sums: [ceil(x.Length / <see cref="SumBlock"/>)].</summary>
     public abstract double SumExp(ReadOnlySpan<float> x, float max, float temperature, Span<float> sums);
 
-    /// <summary>weights[i] = exp(x[i]/temperature - max/temperature); <paramref name="weights"/> may be x.</summary>
+    /// <summary>weights[i] = exp((x[i] - max) / temperature); <paramref name="weights"/> may be x.</summary>
     public abstract void Exp(ReadOnlySpan<float> x, float max, float temperature, Span<float> weights);
 
     /// <summary>x[i] /= divisor.</summary>

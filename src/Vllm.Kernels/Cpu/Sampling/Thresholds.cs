@@ -7,15 +7,29 @@ namespace Vllm.Kernels.Cpu.Sampling;
 public static class Thresholds
 {
     /// <summary>The k-th largest element, equal ones counted one by one; 1 ≤ k ≤ number of elements that are not NaN.</summary>
-    public static float KthLargest(this SamplingKernels kernels, ReadOnlySpan<float> x, int k)
+    public static float KthLargest(this SamplingKernels kernels, ReadOnlySpan<float> x, int k) =>
+        CountCut(kernels, x, k, enough: 0);
+
+    /// <summary>A float that at least k and at most 4·k elements reach, if there is one: some passes over a long row
+    /// that leave few elements to a search for the exact one.</summary>
+    public static float LowerBoundOfKthLargest(this SamplingKernels kernels, ReadOnlySpan<float> x, int k) =>
+        CountCut(kernels, x, k, enough: 4L * k);
+
+    static float CountCut(SamplingKernels kernels, ReadOnlySpan<float> x, int k, long enough)
     {
         // Invariant: at least k elements are ≥ low, fewer are ≥ high.
         long low = Key(float.NegativeInfinity), high = Key(float.PositiveInfinity) + 1L;
         while (high - low > 1)
         {
             long middle = (low + high) >> 1;
-            if (kernels.CountAtLeast(x, Value((int)middle)) >= k) low = middle;
-            else high = middle;
+            int count = kernels.CountAtLeast(x, Value((int)middle));
+            if (count < k)
+            {
+                high = middle;
+                continue;
+            }
+            low = middle;
+            if (count <= enough) break;
         }
         return Value((int)low);
     }

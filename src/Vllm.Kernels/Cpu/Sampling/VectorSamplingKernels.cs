@@ -130,7 +130,7 @@ sealed unsafe class VectorSamplingKernels<TVector, TWidth> : SamplingKernels
     public override double SumExp(ReadOnlySpan<float> x, float max, float temperature, Span<float> sums)
     {
         int length = x.Length;
-        TVector divisor = TWidth.Create(temperature), largest = TWidth.Create(max / temperature);
+        TVector largest = TWidth.Create(max), scale = TWidth.Create(Log2E / temperature);
         double total = 0;
         fixed (float* p = x)
         {
@@ -140,8 +140,8 @@ sealed unsafe class VectorSamplingKernels<TVector, TWidth> : SamplingKernels
                 TVector s0 = TWidth.Create(0), s1 = s0;
                 for (int i = start; i < start + SumBlock; i += 2 * TWidth.Count)
                 {
-                    s0 = TWidth.Add(s0, Weight(TWidth.Load(p + i), divisor, largest));
-                    s1 = TWidth.Add(s1, Weight(TWidth.Load(p + i + TWidth.Count), divisor, largest));
+                    s0 = TWidth.Add(s0, Weight(TWidth.Load(p + i), largest, scale));
+                    s1 = TWidth.Add(s1, Weight(TWidth.Load(p + i + TWidth.Count), largest, scale));
                 }
                 float sum = TWidth.Sum(TWidth.Add(s0, s1));
                 sums[start / SumBlock] = sum;
@@ -152,7 +152,7 @@ sealed unsafe class VectorSamplingKernels<TVector, TWidth> : SamplingKernels
             TVector rest = TWidth.Create(0);
             float* padded = stackalloc float[TWidth.Count];
             for (; start < length; start += TWidth.Count)
-                rest = TWidth.Add(rest, Weight(LoadPadded(p + start, length - start, padded), divisor, largest));
+                rest = TWidth.Add(rest, Weight(LoadPadded(p + start, length - start, padded), largest, scale));
             sums[(length - 1) / SumBlock] = TWidth.Sum(rest);
             return total + TWidth.Sum(rest);
         }
@@ -162,25 +162,24 @@ sealed unsafe class VectorSamplingKernels<TVector, TWidth> : SamplingKernels
     public override void Exp(ReadOnlySpan<float> x, float max, float temperature, Span<float> weights)
     {
         int length = x.Length, i = 0;
-        TVector divisor = TWidth.Create(temperature), largest = TWidth.Create(max / temperature);
+        TVector largest = TWidth.Create(max), scale = TWidth.Create(Log2E / temperature);
         fixed (float* p = x, w = weights[..length])
         {
             for (; i + TWidth.Count <= length; i += TWidth.Count)
-                TWidth.Store(Weight(TWidth.Load(p + i), divisor, largest), w + i);
+                TWidth.Store(Weight(TWidth.Load(p + i), largest, scale), w + i);
             if (i == length) return;
 
             float* padded = stackalloc float[TWidth.Count];
-            TWidth.Store(Weight(LoadPadded(p + i, length - i, padded), divisor, largest), padded);
+            TWidth.Store(Weight(LoadPadded(p + i, length - i, padded), largest, scale), padded);
             for (int lane = 0; i < length; i++, lane++) w[i] = padded[lane];
         }
     }
 
-    // Divides before it subtracts, as the reference does: at low temperatures the rounding of the quotient shows.
+    /// <summary>2^((x - max)·scale).</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    static TVector Weight(TVector x, TVector divisor, TVector largest)
+    static TVector Weight(TVector x, TVector max, TVector scale)
     {
-        TVector exponent = TWidth.Multiply(
-            TWidth.Subtract(TWidth.Divide(x, divisor), largest), TWidth.Create(Log2E));
+        TVector exponent = TWidth.Multiply(TWidth.Subtract(x, max), scale);
         return TWidth.Exp2(TWidth.MaxIgnoringNaN(exponent, TWidth.Create(NoWeight)));
     }
 

@@ -96,7 +96,8 @@ static class NumberMethods
         "denominator" => Boxed.Int(1),
         "conjugate" => Plain(name, () => PyNumber.Normalize(value)),
         "bit_length" => Plain(name, () => Boxed.Int(BigInteger.Abs(value).GetBitLength())),
-        "bit_count" => Plain(name, () => Boxed.Int(BigInteger.Abs(value).ToByteArray().Sum(b => BitOperations.PopCount(b)))),
+        "bit_count" =>
+            Plain(name, () => Boxed.Int(BigInteger.Abs(value).ToByteArray().Sum(b => BitOperations.PopCount(b)))),
         "as_integer_ratio" => Plain(name, () => new PyTuple([PyNumber.Normalize(value), Boxed.Int(1)])),
         "to_bytes" => new NativeFunction(name, (_, arguments) => ToBytes(value, arguments)),
         "from_bytes" => new NativeFunction(name, (_, arguments) => FromBytes(arguments)),
@@ -154,7 +155,9 @@ static class NumberMethods
         bool signed = OrFalse(bound[2]), bigEndian = IsBigEndian(bound[1]);
         if (length < 0) throw Error.Value("length argument must be non-negative");
         if (value.Sign < 0 && !signed) throw Error.Overflow("can't convert negative int to unsigned");
-        if (value.GetByteCount(isUnsigned: !signed) > length && !value.IsZero) throw Error.Overflow("int too big to convert");
+        if (value.GetByteCount(isUnsigned: !signed) > length
+            && !value.IsZero)
+            throw Error.Overflow("int too big to convert");
         if (length > RenderLimits.MaxIntegerBits / 8) throw Error.Limit("to_bytes() of that length is not supported");
         byte[] bytes = new byte[length];
         bytes.AsSpan().Fill(value.Sign < 0 ? (byte)0xFF : (byte)0);

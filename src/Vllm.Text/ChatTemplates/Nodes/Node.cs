@@ -29,6 +29,9 @@ abstract class Expression : Node
     /// <summary>Height of the tree below: bounds the recursion of everything that walks it.</summary>
     public int Height { get; set; }
 
+    /// <summary>Whether Jinja can evaluate it while compiling: there are no names and no calls in it.</summary>
+    public virtual bool IsConstant { get; set; }
+
     public abstract object? Evaluate(Frame frame);
 }
 

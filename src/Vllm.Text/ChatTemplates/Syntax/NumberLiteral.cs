@@ -52,7 +52,8 @@ static class NumberLiteral
         if (source[start] != '0')
         {
             end = Digits(source, start, char.IsAsciiDigit, allowLeadingUnderscore: false);
-            return PyNumber.Normalize(BigInteger.Parse(source[start..end].Replace("_", ""), CultureInfo.InvariantCulture));
+            return PyNumber.Normalize(BigInteger.Parse(source[start..end].Replace("_", ""),
+                CultureInfo.InvariantCulture));
         }
         (int radix, Func<char, bool> isDigit) = (start + 1 < source.Length ? source[start + 1] : ' ') switch
         {
@@ -77,7 +78,8 @@ static class NumberLiteral
         return 0L;
     }
 
-    /// <summary>The end of digits with single underscores between them; <paramref name="start"/> when there are none.</summary>
+    /// <summary>The end of digits with single underscores between them; <paramref name="start"/> when there are
+    /// none.</summary>
     static int Digits(string source, int start, Func<char, bool> isDigit, bool allowLeadingUnderscore)
     {
         int end = start;

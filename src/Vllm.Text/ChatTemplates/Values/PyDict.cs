@@ -47,7 +47,8 @@ sealed class PyDict(int capacity = 0) : PyObject
         if (_index is not null) return _index.TryGetValue(new PyKey(key), out int found) ? found : -1;
         if (key is not string) PyEquality.Hash(key); // refuses keys that cannot be hashed
         for (int i = 0; i < _entries.Count; i++)
-            if (key is string text && _entries[i].Key is string other ? text == other : PyEquality.AreEqual(_entries[i].Key, key))
+            if (key is string text
+                && _entries[i].Key is string other ? text == other : PyEquality.AreEqual(_entries[i].Key, key))
                 return i;
         return -1;
     }

@@ -41,7 +41,8 @@ class PyTuple(object?[] values) : PyObject
 
     public override object? GetAttribute(string name) => SequenceMethods.Find(this, values, name);
 
-    public override void WriteRepr(ReprWriter writer) => writer.WriteItems("(", values, values.Length == 1 ? ",)" : ")");
+    public override void WriteRepr(ReprWriter writer) =>
+        writer.WriteItems("(", values, values.Length == 1 ? ",)" : ")");
 
     public override bool IsEqualTo(object? other, Budget? budget, int depth) =>
         other is PyTuple tuple && PyEquality.AreEqual(values, tuple.Values, budget, depth);

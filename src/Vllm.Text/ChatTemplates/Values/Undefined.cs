@@ -23,6 +23,9 @@ sealed class Undefined : PyObject
         ? new($"'{PyType.Describe(value)}' has no attribute {PyRepr.Repr(name)}")
         : new($"{PyType.Describe(value)} has no element {PyRepr.Repr(key)}");
 
+    /// <summary>An undefined that raises a certain error when it is used.</summary>
+    public static Undefined Failing(ChatTemplateException error) => new(error.Message, error.Kind);
+
     /// <summary>What the sandbox gives instead of an attribute that it hides.</summary>
     public static Undefined Unsafe(object? value, string name) => new(
         $"access to attribute '{name}' of '{PyType.NameOf(value)}' object is unsafe.", ChatTemplateErrorKind.Security);

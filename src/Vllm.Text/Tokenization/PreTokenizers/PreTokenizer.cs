@@ -109,37 +109,34 @@ sealed class FixedLengthPreTokenizer(int length) : PreTokenizer
     });
 }
 
-/// <summary><c>UnicodeScripts</c>: where the script changes. Japanese counts as one script, spaces as any.</summary>
+/// <summary><c>UnicodeScripts</c>: where the script changes. Japanese counts as one script; spaces and code points
+/// without a script go with what is before them, and are dropped at the start.</summary>
 sealed class UnicodeScriptsPreTokenizer : PreTokenizer
 {
-    const string Han = "han", None = "none";
+    const string Han = "han";
 
     public override void PreTokenize(PreTokenizedText text) => text.Split((piece, parts) =>
     {
         ReadOnlySpan<byte> bytes = piece.Bytes;
         string? last = null;
-        int start = 0;
+        int start = bytes.Length;
         for (int i = 0, size; i < bytes.Length; i += size)
         {
-            int c = CodePoints.Decode(bytes, i, out size);
-            string? script = ScriptOf(c);
-            if (script is null) continue;
-            if (last is not null && last != script && i > start)
-            {
-                parts.Add(new TextPiece(piece.Slice(start, i)));
-                start = i;
-            }
+            string? script = ScriptOf(CodePoints.Decode(bytes, i, out size));
+            if (script is null || script == last) continue;
+            if (last is not null) parts.Add(new TextPiece(piece.Slice(start, i)));
+            start = i;
             last = script;
         }
         parts.Add(new TextPiece(piece.Slice(start, bytes.Length)));
     });
 
-    /// <summary>Null = any script.</summary>
     static string? ScriptOf(int c)
     {
         if (c == ' ') return null;
+        // The prolonged sound mark, which Unicode calls common.
         if (c == 0x30FC) return Han;
         string? script = UnicodeProperties.ScriptOf(c);
-        return script is "hiragana" or "katakana" ? Han : script ?? None;
+        return script is "hiragana" or "katakana" ? Han : script;
     }
 }

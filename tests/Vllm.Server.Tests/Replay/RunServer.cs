@@ -1,0 +1,128 @@
+using System.Globalization;
+using System.Text.Json;
+using Vllm.Engine.Scheduling;
+using Vllm.Server;
+
+namespace Vllm.Tests.Replay;
+
+/// <summary>The product, started as the recorded run says: flags of the command line become options here.</summary>
+sealed class RunServer : IAsyncDisposable
+{
+    readonly AsyncLLM _engine;
+    readonly ApiServer _server;
+
+    RunServer(AsyncLLM engine, ApiServer server)
+    {
+        _engine = engine;
+        _server = server;
+        Client = new HttpClient(new SocketsHttpHandler { AllowAutoRedirect = false, UseCookies = false })
+        {
+            BaseAddress = new Uri(server.Address),
+        };
+    }
+
+    public HttpClient Client { get; }
+
+    /// <summary>Starts it; or says which flags it does not have yet.</summary>
+    public static async Task<(RunServer? Server, IReadOnlyList<string> UnknownFlags)> Start(RecordedRun run)
+    {
+        var settings = new RunSettings(run);
+        if (settings.UnknownFlags.Count > 0) return (null, settings.UnknownFlags);
+        AsyncLLM engine = AsyncLLM.Create(settings.Engine);
+        return (new RunServer(engine, await ApiServer.StartAsync(settings.Server, engine)), []);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        Client.Dispose();
+        await _server.StopAsync();
+        await _server.DisposeAsync();
+        await _engine.DisposeAsync();
+    }
+}
+
+/// <summary>A run's flags as options.</summary>
+sealed class RunSettings
+{
+    /// <summary>Enough for every run; the recordings do not depend on it.</summary>
+    const long KvCacheBytes = 64 << 20;
+
+    static readonly HashSet<string> WithoutMeaningHere = ["--enforce-eager"];
+
+    readonly Queue<string> _flags;
+    readonly List<string> _unknown = [];
+
+    public RunSettings(RecordedRun run)
+    {
+        _flags = new Queue<string>(run.Flags);
+        Engine = new EngineOptions
+        {
+            Model = run.ModelFolder ?? Path.Combine(Fixtures.RepositoryRoot, "models", "SmolLM2-135M-Instruct.Q4_1.gguf"),
+            KvCacheMemoryBytes = KvCacheBytes,
+        };
+        Server = new ServerOptions { Host = "127.0.0.1", Port = 0, ApiKeyScope = ApiKeyScope.V1 };
+        while (_flags.TryDequeue(out string? flag)) Apply(flag, run);
+    }
+
+    public EngineOptions Engine { get; private set; }
+
+    public ServerOptions Server { get; private set; }
+
+    public IReadOnlyList<string> UnknownFlags => _unknown;
+
+    void Apply(string flag, RecordedRun run)
+    {
+        switch (flag)
+        {
+            case "--served-model-name": Engine = Engine with { ServedModelName = Values() }; break;
+            case "--dtype": Engine = Engine with { Dtype = Value() }; break;
+            case "--max-model-len": Engine = Engine with { MaxModelLen = Number() }; break;
+            case "--max-num-batched-tokens": Engine = Engine with { MaxNumBatchedTokens = Number() }; break;
+            case "--max-num-seqs": Engine = Engine with { MaxNumSeqs = Number() }; break;
+            case "--max-logprobs": Engine = Engine with { MaxLogprobs = Number() }; break;
+            case "--long-prefill-token-threshold": Engine = Engine with { LongPrefillTokenThreshold = Number() }; break;
+            case "--no-enable-prefix-caching": Engine = Engine with { EnablePrefixCaching = false }; break;
+            case "--scheduling-policy": Engine = Engine with { SchedulingPolicy = Enum.Parse<SchedulingPolicy>(Value(), true) }; break;
+            case "--chat-template":
+                Value();
+                Engine = Engine with { ChatTemplate = run.Settings.GetProperty("chat_template").GetString() };
+                break;
+            default: ApplyToServer(flag); break;
+        }
+    }
+
+    void ApplyToServer(string flag)
+    {
+        switch (flag)
+        {
+            case "--api-key": Server = Server with { ApiKey = Values() }; break;
+            case "--stream-interval": Server = Server with { StreamInterval = Number() }; break;
+            case "--response-role": Server = Server with { ResponseRole = Value() }; break;
+            case "--enable-prompt-tokens-details": Server = Server with { EnablePromptTokensDetails = true }; break;
+            case "--enable-force-include-usage": Server = Server with { EnableForceIncludeUsage = true }; break;
+            case "--return-tokens-as-token-ids": Server = Server with { ReturnTokensAsTokenIds = true }; break;
+            case "--enable-server-load-tracking": Server = Server with { EnableServerLoadTracking = true }; break;
+            case "--enable-request-id-headers": Server = Server with { EnableRequestIdHeaders = true }; break;
+            case "--trust-request-chat-template": Server = Server with { TrustRequestChatTemplate = true }; break;
+            case "--allow-credentials": Server = Server with { AllowCredentials = true }; break;
+            case "--allowed-origins": Server = Server with { AllowedOrigins = JsonList() }; break;
+            default:
+                if (!WithoutMeaningHere.Contains(flag)) _unknown.Add(flag);
+                Values();
+                break;
+        }
+    }
+
+    string Value() => _flags.Dequeue();
+
+    int Number() => int.Parse(Value(), CultureInfo.InvariantCulture);
+
+    List<string> Values()
+    {
+        List<string> values = [];
+        while (_flags.TryPeek(out string? next) && !next.StartsWith("--", StringComparison.Ordinal)) values.Add(_flags.Dequeue());
+        return values;
+    }
+
+    List<string> JsonList() => [.. JsonDocument.Parse(Value()).RootElement.EnumerateArray().Select(e => e.GetString()!)];
+}
