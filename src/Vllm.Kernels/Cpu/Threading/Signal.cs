@@ -15,6 +15,9 @@ namespace Vllm.Kernels.Cpu.Threading;
 [StructLayout(LayoutKind.Explicit, Size = 256)]
 unsafe struct Signal
 {
+    /// <summary>About 10 µs: on a busy machine the thread that is waited for may stand in line for the waiter's core.</summary>
+    const int PausesPerYield = 256;
+
     [FieldOffset(0)] public int Value;
     [FieldOffset(128)] int _numSleepers;
 
@@ -33,7 +36,8 @@ unsafe struct Signal
             for (int i = 0; i < Volatile.Read(ref *numSpins); i++)
             {
                 if (Volatile.Read(ref signal->Value) != old) return;
-                Pause();
+                if (i % PausesPerYield == PausesPerYield - 1) Thread.Yield();
+                else Pause();
             }
 
             Interlocked.Increment(ref signal->_numSleepers);
