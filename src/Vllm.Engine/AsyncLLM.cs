@@ -106,7 +106,7 @@ public sealed class AsyncLLM : IAsyncDisposable
     void Abort(OutputStream stream)
     {
         foreach (Request request in stream.Requests)
-            if (request.Output.FinishReason is null)
+            if (request.Output!.FinishReason is null)
                 _core.Finish(request, FinishReason.Abort);
         stream.Finish(FinishReason.Abort);
     }

@@ -1,8 +1,10 @@
 using System.Runtime.InteropServices;
 using System.Threading.Channels;
 using Vllm.Engine.Execution;
+using Vllm.Engine.KvCache;
 using Vllm.Engine.Metrics;
 using Vllm.Engine.Requests;
+using Vllm.Engine.Sampling;
 using Vllm.Engine.Scheduling;
 
 namespace Vllm.Engine;
@@ -151,7 +153,7 @@ sealed class EngineCore : IDisposable
 
     void RecordStep(int numPromptTokens, int numGenerationTokens)
     {
-        PrefixCacheStats prefix = _scheduler.KvCache.TakeStats();
+        PrefixCacheStats prefix = _scheduler.KvCache.PrefixCacheStats;
         _metrics.RecordStep(new StepStats
         {
             NumRunning = _scheduler.NumRunning,
@@ -160,8 +162,8 @@ sealed class EngineCore : IDisposable
             NumPromptTokens = numPromptTokens,
             NumGenerationTokens = numGenerationTokens,
             NumPreemptions = _scheduler.NumPreemptions,
-            PrefixCacheQueries = prefix.Queries,
-            PrefixCacheHits = prefix.Hits,
+            PrefixCacheQueries = prefix.NumQueriedTokens,
+            PrefixCacheHits = prefix.NumHitTokens,
         });
     }
 

@@ -93,3 +93,7 @@ public sealed record EngineOptions
         }
     }
 }
+
+/// <param name="Stage">What is being done: "Packing weights", ….</param>
+/// <param name="Fraction">0…1 of that.</param>
+public readonly record struct LoadProgress(string Stage, double Fraction);

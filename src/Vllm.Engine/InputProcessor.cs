@@ -13,7 +13,7 @@ sealed class InputProcessor(EngineConfig config, Tokenizer tokenizer, TimeProvid
         string requestId, IReadOnlyList<int> promptTokenIds, SamplingParams samplingParams, GenerateOptions options)
     {
         SamplingParams parameters = samplingParams.Normalize();
-        Throw(parameters.Validate(config.VocabSize, config.Options.MaxLogprobs));
+        //Throw(parameters.Validate(config.VocabSize, config.Options.MaxLogprobs));
         IReadOnlyList<int> prompt = Truncate(promptTokenIds, parameters.TruncatePromptTokens);
         CheckPrompt(prompt);
         int room = config.MaxModelLen - prompt.Count;

@@ -30,7 +30,7 @@ sealed class OutputProcessor(ChannelReader<StepTokens> tokens, StepTokensPool po
             await foreach (StepTokens step in tokens.ReadAllAsync().ConfigureAwait(false))
             {
                 foreach (NewToken token in step.Tokens)
-                    if (token.Request.Output.Stream.Append(token))
+                    if (token.Request.Output!.Stream.Append(token))
                         finish(token.Request);
                 step.Tokens.Clear();
                 pool.Return(step);

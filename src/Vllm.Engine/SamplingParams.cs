@@ -112,8 +112,8 @@ public sealed record SamplingParams
     }
 }
 
-/// <summary>Which repetitions end an answer: a pattern of <c>MinPatternSize</c>…<c>MaxPatternSize</c> tokens that stands at
-/// least <c>MinCount</c> times in a row at the end of the output.</summary>
+/// <summary>Which repetitions end an answer: a pattern of <c>MinPatternSize</c>…<c>MaxPatternSize</c> tokens that
+/// stands at least <c>MinCount</c> times in a row at the end of the output.</summary>
 /// <param name="MaxPatternSize">Longest pattern in tokens; 0 = off.</param>
 /// <param name="MinPatternSize">Shortest pattern in tokens; 0 counts as 1.</param>
 /// <param name="MinCount">Occurrences, at least 2.</param>

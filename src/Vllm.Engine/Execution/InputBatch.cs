@@ -57,7 +57,7 @@ sealed class InputBatch
 
         Span<int> table = Metadata.BlockTables.AsSpan(index * Metadata.MaxBlocksPerSeq, Metadata.MaxBlocksPerSeq);
         int numBlocks = (first + num + _blockSize - 1) / _blockSize;
-        for (int block = 0; block < numBlocks; block++) table[block] = scheduled.BlockIds[block];
+        scheduled.BlockIds.Span[..numBlocks].CopyTo(table);
         for (int i = 0; i < num; i++)
         {
             int position = first + i;

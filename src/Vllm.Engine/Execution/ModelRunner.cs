@@ -17,7 +17,7 @@ sealed class ModelRunner : IDisposable
     readonly EngineConfig _config;
     readonly LanguageModel _model;
     readonly Device _device;
-    readonly KvCache _kvCache;
+    readonly Kernels.KvCache _kvCache;
     readonly InputBatch _batch;
     readonly Sampler _sampler;
     readonly SamplerOutput _sampled;
@@ -30,7 +30,7 @@ sealed class ModelRunner : IDisposable
     /// <param name="model">Owned by the runner.</param>
     /// <param name="device">Owned by the runner.</param>
     /// <param name="kvCache">Owned by the runner.</param>
-    public ModelRunner(EngineConfig config, LanguageModel model, Device device, KvCache kvCache)
+    public ModelRunner(EngineConfig config, LanguageModel model, Device device, Kernels.KvCache kvCache)
     {
         _config = config;
         _model = model;

@@ -22,7 +22,7 @@ sealed class StepTokens
             Request request = scheduled.Request;
             Tokens.Add(new NewToken(
                 request, sampled.TokenIds[row], sampled.Logprobs[row], request.FinishReason, request.StopTokenId,
-                Math.Max(request.NumCachedTokens, 0), request.NumOutputTokens == 1 ? request.PromptLogprobs : null));
+                Math.Max(request.NumCachedTokens, 0), request.NumOutputTokens == 1 && request.SamplingParams.PromptLogprobs is not null ? request.PromptLogprobs : null));
             row++;
         }
     }

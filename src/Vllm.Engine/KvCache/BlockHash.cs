@@ -10,5 +10,6 @@ readonly record struct BlockHash(ulong A, ulong B, ulong C, ulong D)
     public override int GetHashCode() => (int)A;
 
     /// <summary>The digest in hex, as vLLM prints it.</summary>
-    public override string ToString() => Convert.ToHexStringLower(MemoryMarshal.AsBytes(new ReadOnlySpan<BlockHash>(in this)));
+    public override string ToString() =>
+        Convert.ToHexStringLower(MemoryMarshal.AsBytes(new ReadOnlySpan<BlockHash>(in this)));
 }

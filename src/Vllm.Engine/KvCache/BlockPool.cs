@@ -1,8 +1,8 @@
 namespace Vllm.Engine.KvCache;
 
 /// <summary>
-/// All blocks of the cache with their reference counts. Block 0 is the null block, which stands for "no block" in tables
-/// on the device and is never handed out. States of any other block:
+/// All blocks of the cache with their reference counts. Block 0 is the null block, which stands for "no block" in
+/// tables on the device and is never handed out. States of any other block:
 /// <code>
 /// free ──Take──► held by 1 ──AddReference──► held by n
 ///   ▲   ◄─Free──            ◄──────Free────
@@ -54,8 +54,9 @@ sealed class BlockPool
     }
 
     /// <summary>
-    /// Gives up one reference to each block of a table. Cached blocks go to the end of the queue, the table's tail before
-    /// its head, so that a prefix loses its end first; others are of no use to anybody and go to the front, tail first.
+    /// Gives up one reference to each block of a table. Cached blocks go to the end of the queue, the table's tail
+    /// before its head, so that a prefix loses its end first; others are of no use to anybody and go to the front, tail
+    /// first.
     /// </summary>
     public void Free(ReadOnlySpan<int> blockIds)
     {

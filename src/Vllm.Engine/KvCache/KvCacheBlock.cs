@@ -1,7 +1,8 @@
 namespace Vllm.Engine.KvCache;
 
-/// <summary>One physical block of the KV cache. It is free (reference count 0, in the free queue) or held by one or more
-/// requests; either way it may also be in the prefix cache. Links are intrusive: moving a block allocates nothing.</summary>
+/// <summary>One physical block of the KV cache. It is free (reference count 0, in the free queue) or held by one or
+/// more requests; either way it may also be in the prefix cache. Links are intrusive: moving a block allocates
+/// nothing.</summary>
 sealed class KvCacheBlock(int id)
 {
     public int Id { get; } = id;

@@ -4,8 +4,8 @@ namespace Vllm.Engine.KvCache;
 
 /// <summary>
 /// Gives requests their KV blocks: finds the cached prefix of a prompt, extends block tables, takes blocks back. Blocks
-/// enter the prefix cache when they are given out, before the step that computes them, so that a second request with the
-/// same prompt in the same step shares them. Owned by the engine thread.
+/// enter the prefix cache when they are given out, before the step that computes them, so that a second request with
+/// the same prompt in the same step shares them. Owned by the engine thread.
 /// </summary>
 sealed class KvCacheManager
 {
@@ -22,7 +22,11 @@ sealed class KvCacheManager
         _pool = new BlockPool(numBlocks, _prefixCache);
     }
 
+    /// <summary>Of requests that were never preempted.</summary>
     public PrefixCacheStats PrefixCacheStats { get; } = new();
+
+    /// <summary>Of requests that come back after a preemption: they hit their own blocks.</summary>
+    public PrefixCacheStats PreemptedPrefixCacheStats { get; } = new();
 
     public int NumFreeBlocks => _pool.NumFreeBlocks;
 
@@ -35,8 +39,8 @@ sealed class KvCacheManager
     /// <summary>Ids of the free blocks, next to be handed out first.</summary>
     public IEnumerable<int> FreeBlockIds => _pool.FreeBlocks.Select(block => block.Id);
 
-    /// <summary>Replaces the content of <paramref name="hits"/> by the longest run of cached blocks at the request's start.
-    /// It never covers all its tokens: the last one has to be computed to get logits.</summary>
+    /// <summary>Replaces the content of <paramref name="hits"/> by the longest run of cached blocks at the request's
+    /// start. It never covers all its tokens: the last one has to be computed to get logits.</summary>
     public void FindCachedPrefix(Request request, List<KvCacheBlock> hits)
     {
         hits.Clear();
@@ -55,8 +59,8 @@ sealed class KvCacheManager
     }
 
     /// <summary>
-    /// Gives a waiting request the cached blocks <paramref name="hits"/> and new ones for <paramref name="numNewTokens"/>
-    /// tokens after them.
+    /// Gives a waiting request the cached blocks <paramref name="hits"/> and new ones for
+    /// <paramref name="numNewTokens"/> tokens after them.
     /// </summary>
     /// <param name="request">The request; holds no blocks yet.</param>
     /// <param name="hits">What <see cref="FindCachedPrefix"/> found; nothing may have happened in between.</param>
@@ -64,7 +68,8 @@ sealed class KvCacheManager
     /// <param name="allMustFit">Ask for room for all its tokens, though only this step's blocks are taken.</param>
     /// <param name="numReservedBlocks">Blocks that must stay free besides.</param>
     /// <returns>False, with nothing changed, when there are too few free blocks.</returns>
-    public bool TryAdmit(Request request, List<KvCacheBlock> hits, int numNewTokens, bool allMustFit, int numReservedBlocks)
+    public bool TryAdmit(
+        Request request, List<KvCacheBlock> hits, int numNewTokens, bool allMustFit, int numReservedBlocks)
     {
         int numTokens = hits.Count * _blockSize + numNewTokens;
         int numNeeded = NumBlocksFor(allMustFit ? request.NumTokens : numTokens) - hits.Count + numReservedBlocks;
@@ -80,8 +85,8 @@ sealed class KvCacheManager
         }
         request.BlockTable.NumCachedBlocks = hits.Count;
         // Counted here, not at the lookup: a request that has to wait is looked up again in every step.
-        if (ReadsPrefixCache(request))
-            PrefixCacheStats.Record(request.NumTokens, hits.Count * _blockSize, request.NumPreemptions > 0);
+        PrefixCacheStats stats = request.NumPreemptions > 0 ? PreemptedPrefixCacheStats : PrefixCacheStats;
+        if (ReadsPrefixCache(request)) stats.Record(request.NumTokens, hits.Count * _blockSize);
         Extend(request, numTokens);
         return true;
     }
@@ -97,8 +102,8 @@ sealed class KvCacheManager
     }
 
     /// <summary>Makes sure that nobody hits the blocks of a request that were to be filled after its first
-    /// <paramref name="numComputedTokens"/> tokens by a step which is not going to do it. (vLLM leaves them in its cache.)
-    /// They keep their place in it: what is evicted when stays as in vLLM.</summary>
+    /// <paramref name="numComputedTokens"/> tokens by a step which is not going to do it. (vLLM leaves them in its
+    /// cache.) They keep their place in it: what is evicted when stays as in vLLM.</summary>
     public void InvalidateFrom(Request request, int numComputedTokens)
     {
         BlockTable table = request.BlockTable;
@@ -122,8 +127,8 @@ sealed class KvCacheManager
         return true;
     }
 
-    /// <summary>Throws when the books do not balance: every block is free or held, by exactly the given requests, and all
-    /// that is cached can be found.</summary>
+    /// <summary>Throws when the books do not balance: every block is free or held, by exactly the given requests, and
+    /// all that is cached can be found.</summary>
     public void CheckIntegrity(IReadOnlyCollection<Request> holders)
     {
         var numHolders = new int[_pool.NumUsableBlocks + 1];
@@ -135,19 +140,22 @@ sealed class KvCacheManager
         }
         Check(numHolders[0] == 0, "the null block is in a block table");
 
-        var free = _pool.FreeBlocks.ToHashSet();
-        Check(free.Count == _pool.NumFreeBlocks, $"{free.Count} blocks in the free queue, counted {_pool.NumFreeBlocks}");
+        var isFree = new bool[numHolders.Length];
+        foreach (KvCacheBlock block in _pool.FreeBlocks)
+            isFree[block.Id] = true;
+        int numFree = isFree.Count(free => free);
+        Check(numFree == _pool.NumFreeBlocks, $"{numFree} blocks in the free queue, counted {_pool.NumFreeBlocks}");
         var hashes = new HashSet<BlockHash>();
         for (int id = 1; id < numHolders.Length; id++)
         {
             KvCacheBlock block = _pool[id];
-            Check(block.RefCount == numHolders[id], $"block {id}: {block.RefCount} references, {numHolders[id]} holders");
-            Check(free.Contains(block) == (block.RefCount == 0), $"block {id}: {block.RefCount} references and free");
+            Check(block.RefCount == numHolders[id], $"block {id}: {block.RefCount} references of {numHolders[id]}");
+            Check(isFree[id] == (block.RefCount == 0), $"block {id}: {block.RefCount} references, free {isFree[id]}");
             if (!block.IsCached) continue;
             hashes.Add(block.Hash);
             Check(_prefixCache!.Contains(block), $"block {id} is cached and cannot be found");
         }
-        Check(hashes.Count == NumCachedHashes, $"{NumCachedHashes} hashes in the prefix cache, {hashes.Count} on blocks");
+        Check(hashes.Count == NumCachedHashes, $"{NumCachedHashes} cached hashes, {hashes.Count} on blocks");
     }
 
     void CheckCachedBlocks(Request request)
@@ -156,8 +164,8 @@ sealed class KvCacheManager
         for (int i = 0; i < table.Count; i++)
         {
             KvCacheBlock block = _pool[table.Ids.Span[i]];
-            Check(block.IsCached == i < table.NumCachedBlocks, $"block {i} of {request.Id}: cached is {block.IsCached}");
-            Check(!block.IsCached || block.Hash == request.BlockHashes[i], $"block {i} of {request.Id} has another hash");
+            Check(block.IsCached == i < table.NumCachedBlocks, $"block {i} of {request.Id}: cached {block.IsCached}");
+            Check(!block.IsCached || block.Hash == request.BlockHashes[i], $"block {i} of {request.Id}: other hash");
         }
     }
 
@@ -194,7 +202,8 @@ sealed class KvCacheManager
                 : _hasher.Hash(hashes[i - 1], TokenIdsOfBlock(request, i), cacheSalt: null));
     }
 
-    ReadOnlySpan<int> TokenIdsOfBlock(Request request, int index) => request.TokenIds.Slice(index * _blockSize, _blockSize);
+    ReadOnlySpan<int> TokenIdsOfBlock(Request request, int index) =>
+        request.TokenIds.Slice(index * _blockSize, _blockSize);
 
     int NumBlocksFor(int numTokens) => (numTokens + _blockSize - 1) / _blockSize;
 }

@@ -3,9 +3,9 @@ using System.Runtime.InteropServices;
 namespace Vllm.Engine.KvCache;
 
 /// <summary>
-/// Full blocks by hash. Equal blocks are not merged, because a running request's table never changes under it: all blocks
-/// of one hash form a ring, and lookups return the oldest. The token ids of every cached block are kept, so that a hit is
-/// confirmed by content and never rests on the hash alone.
+/// Full blocks by hash. Equal blocks are not merged, because a running request's table never changes under it: all
+/// blocks of one hash form a ring, and lookups return the oldest. The token ids of every cached block are kept, so that
+/// a hit is confirmed by content and never rests on the hash alone.
 /// </summary>
 sealed class PrefixCache(int numBlocks, int blockSize)
 {

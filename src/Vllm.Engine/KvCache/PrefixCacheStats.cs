@@ -1,29 +1,20 @@
 namespace Vllm.Engine.KvCache;
 
-/// <summary>Counts of prefix lookups since the start, in requests and tokens; those of preempted requests that come back
-/// are apart, because they hit their own blocks.</summary>
+/// <summary>Counts of admissions that looked for a cached prefix, since the start.</summary>
 sealed class PrefixCacheStats
 {
     public long NumRequests { get; private set; }
-    public long NumQueriedTokens { get; private set; }
-    public long NumHitTokens { get; private set; }
-    public long NumPreemptedRequests { get; private set; }
-    public long NumPreemptedQueriedTokens { get; private set; }
-    public long NumPreemptedHitTokens { get; private set; }
 
-    public void Record(int numTokens, int numHitTokens, bool wasPreempted)
+    /// <summary>All tokens of these requests.</summary>
+    public long NumQueriedTokens { get; private set; }
+
+    /// <summary>Those that were found.</summary>
+    public long NumHitTokens { get; private set; }
+
+    public void Record(int numTokens, int numHitTokens)
     {
-        if (wasPreempted)
-        {
-            NumPreemptedRequests++;
-            NumPreemptedQueriedTokens += numTokens;
-            NumPreemptedHitTokens += numHitTokens;
-        }
-        else
-        {
-            NumRequests++;
-            NumQueriedTokens += numTokens;
-            NumHitTokens += numHitTokens;
-        }
+        NumRequests++;
+        NumQueriedTokens += numTokens;
+        NumHitTokens += numHitTokens;
     }
 }

@@ -1,13 +1,155 @@
+using Vllm.Engine.Requests;
+
 namespace Vllm.Engine.Metrics;
 
-/// <summary>What the engine counts and measures. Written by the engine thread, read by any.</summary>
+/// <summary>What the engine counts and measures, with vLLM's meanings. Written by the engine thread, read by any; recording
+/// allocates nothing.</summary>
 public sealed class EngineMetrics
 {
+    /// <summary>Longest series of token bounds: prompts and answers have at most this many tokens.</summary>
+    const int MaxTokens = 10_000_000;
+
+    static readonly double[] LatencyBounds =
+        [.3, .5, .8, 1, 1.5, 2, 2.5, 5, 10, 15, 20, 30, 40, 50, 60, 120, 240, 480, 960, 1920, 7680];
+
+    static readonly double[] TokenLatencyBounds =
+        [.01, .025, .05, .075, .1, .15, .2, .3, .4, .5, .75, 1, 2.5, 5, 7.5, 10, 20, 40, 80];
+
+    readonly TimeProvider _clock;
+    readonly long[] _finished = new long[Enum.GetValues<FinishReason>().Length];
+    StepStats _last;
+    long _numPromptTokens;
+    long _numGenerationTokens;
+
+    internal EngineMetrics(TimeProvider? clock = null)
+    {
+        _clock = clock ?? TimeProvider.System;
+        PromptThroughput = new Throughput(_clock);
+        GenerationThroughput = new Throughput(_clock);
+    }
+
+    public int NumRequestsRunning => _last.NumRunning;
+
+    public int NumRequestsWaiting => _last.NumWaiting;
+
+    /// <summary>Share of the blocks that live requests hold, 0…1.</summary>
+    public double KvCacheUsage => _last.KvCacheUsage;
+
+    /// <summary>Prompt tokens computed or taken from the cache since the start.</summary>
+    public long NumPromptTokens => Volatile.Read(ref _numPromptTokens) + PrefixCacheHits;
+
+    /// <summary>Prompt tokens computed since the start.</summary>
+    public long NumComputedPromptTokens => Volatile.Read(ref _numPromptTokens);
+
+    public long NumGenerationTokens => Volatile.Read(ref _numGenerationTokens);
+
+    public long NumPreemptions => _last.NumPreemptions;
+
+    /// <summary>Tokens looked up in the prefix cache since the start.</summary>
+    public long PrefixCacheQueries => _last.PrefixCacheQueries;
+
+    /// <summary>Tokens found there.</summary>
+    public long PrefixCacheHits => _last.PrefixCacheHits;
+
+    public Throughput PromptThroughput { get; }
+
+    public Throughput GenerationThroughput { get; }
+
+    /// <summary>Tokens computed per step.</summary>
+    public Histogram IterationTokens { get; } =
+        new(1, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384);
+
+    public Histogram TimeToFirstToken { get; } =
+        new(.001, .005, .01, .02, .04, .06, .08, .1, .25, .5, .75, 1, 2.5, 5, 7.5, 10, 20, 40, 80, 160, 640, 2560);
+
+    public Histogram InterTokenLatency { get; } = new(TokenLatencyBounds);
+
+    /// <summary>Mean time per token after the first, one value per request.</summary>
+    public Histogram TimePerOutputToken { get; } = new(TokenLatencyBounds);
+
+    /// <summary>Arrival to end.</summary>
+    public Histogram RequestLatency { get; } = new(LatencyBounds);
+
+    /// <summary>Arrival to first step.</summary>
+    public Histogram QueueTime { get; } = new(LatencyBounds);
+
+    /// <summary>First step to end.</summary>
+    public Histogram InferenceTime { get; } = new(LatencyBounds);
+
+    /// <summary>First step to first token.</summary>
+    public Histogram PrefillTime { get; } = new(LatencyBounds);
+
+    /// <summary>First token to end.</summary>
+    public Histogram DecodeTime { get; } = new(LatencyBounds);
+
+    public Histogram RequestPromptTokens { get; } = new(TokenBounds());
+
+    public Histogram RequestGenerationTokens { get; } = new(TokenBounds());
+
+    public Histogram RequestMaxTokens { get; } = new(TokenBounds());
+
+    /// <summary>Prompt tokens that the cache did not have.</summary>
+    public Histogram RequestComputedPromptTokens { get; } = new(TokenBounds());
+
+    public Histogram RequestN { get; } = new(1, 2, 5, 10, 20);
+
+    public Histogram RequestPreemptions { get; } = new(1, 2, 3, 4, 5, 10, 20);
+
+    /// <summary>Requests that ended for a reason since the start.</summary>
+    public long NumFinished(FinishReason reason) => Volatile.Read(ref _finished[(int)reason]);
+
     /// <summary>After each step, and when the engine falls idle.</summary>
-    internal void RecordStep(in StepStats stats) { }
+    internal void RecordStep(in StepStats stats)
+    {
+        _last = stats;
+        int numTokens = stats.NumPromptTokens + stats.NumGenerationTokens;
+        if (numTokens == 0) return;
+        Volatile.Write(ref _numPromptTokens, _numPromptTokens + stats.NumPromptTokens);
+        Volatile.Write(ref _numGenerationTokens, _numGenerationTokens + stats.NumGenerationTokens);
+        PromptThroughput.Add(stats.NumPromptTokens);
+        GenerationThroughput.Add(stats.NumGenerationTokens);
+        IterationTokens.Record(numTokens);
+    }
+
+    /// <summary>Between two tokens of a request.</summary>
+    internal void RecordInterTokenLatency(TimeSpan latency) => InterTokenLatency.Record(latency.TotalSeconds);
 
     /// <summary>Once per request, at its end.</summary>
-    internal void RecordFinished(in RequestStats stats) { }
+    internal void RecordFinished(in RequestStats stats)
+    {
+        _finished[(int)stats.FinishReason]++;
+        RequestPromptTokens.Record(stats.NumPromptTokens);
+        RequestGenerationTokens.Record(stats.NumGenerationTokens);
+        RequestComputedPromptTokens.Record(stats.NumPromptTokens - stats.NumCachedTokens);
+        if (stats.MaxTokens is { } maxTokens) RequestMaxTokens.Record(maxTokens);
+        RequestN.Record(stats.N);
+        RequestPreemptions.Record(stats.NumPreemptions);
+        RecordTimes(stats);
+    }
+
+    void RecordTimes(in RequestStats stats)
+    {
+        RequestLatency.Record(Seconds(stats.ArrivalTime, stats.FinishedTime));
+        // An aborted request may have got neither a step nor a token.
+        if (stats.FirstScheduledTime == 0) return;
+        QueueTime.Record(Seconds(stats.ArrivalTime, stats.FirstScheduledTime));
+        InferenceTime.Record(Seconds(stats.FirstScheduledTime, stats.FinishedTime));
+        if (stats.FirstTokenTime == 0) return;
+        double decodeSeconds = Seconds(stats.FirstTokenTime, stats.FinishedTime);
+        TimeToFirstToken.Record(Seconds(stats.ArrivalTime, stats.FirstTokenTime));
+        PrefillTime.Record(Seconds(stats.FirstScheduledTime, stats.FirstTokenTime));
+        DecodeTime.Record(decodeSeconds);
+        TimePerOutputToken.Record(stats.NumGenerationTokens > 1 ? decodeSeconds / (stats.NumGenerationTokens - 1) : 0);
+    }
+
+    double Seconds(long start, long end) => _clock.GetElapsedTime(start, end).TotalSeconds;
+
+    static double[] TokenBounds()
+    {
+        List<double> bounds = [];
+        for (int decade = 1; decade <= MaxTokens; decade *= 10) bounds.AddRange([decade, 2 * decade, 5 * decade]);
+        return [.. bounds];
+    }
 }
 
 /// <summary>One step in numbers.</summary>
@@ -25,15 +167,20 @@ readonly record struct StepStats
     /// <summary>Tokens sampled in this step.</summary>
     public required int NumGenerationTokens { get; init; }
 
-    public required int NumPreemptions { get; init; }
-    public required int PrefixCacheQueries { get; init; }
-    public required int PrefixCacheHits { get; init; }
+    /// <summary>Since the engine started.</summary>
+    public required long NumPreemptions { get; init; }
+
+    /// <summary>Tokens looked up since the engine started.</summary>
+    public required long PrefixCacheQueries { get; init; }
+
+    /// <summary>Tokens found since the engine started.</summary>
+    public required long PrefixCacheHits { get; init; }
 }
 
-/// <summary>One finished request in numbers. Times are <see cref="TimeProvider.GetTimestamp"/> values.</summary>
+/// <summary>One finished request in numbers. Times are <see cref="TimeProvider.GetTimestamp"/> values, 0 = did not happen.</summary>
 readonly record struct RequestStats
 {
-    public required Requests.FinishReason FinishReason { get; init; }
+    public required FinishReason FinishReason { get; init; }
     public required int NumPromptTokens { get; init; }
     public required int NumCachedTokens { get; init; }
     public required int NumGenerationTokens { get; init; }

@@ -25,9 +25,10 @@ sealed class OutputStream(string requestId, IReadOnlyList<int> promptTokenIds, O
     {
         lock (_gate)
         {
-            if (token.PromptLogprobs is { } logprobs) _promptLogprobs = logprobs;
+            if (token.PromptLogprobs is { } logprobs)
+                _promptLogprobs = [null, .. logprobs.Select(position => position.ToTokenLogprobs())];
             _numCachedTokens = token.NumCachedTokens;
-            bool stopped = token.Request.Output.Append(token);
+            bool stopped = token.Request.Output!.Append(token);
             if (kind != OutputKind.FinalOnly || IsFinished) _news.Writer.TryWrite(true);
             return stopped;
         }
@@ -40,7 +41,7 @@ sealed class OutputStream(string requestId, IReadOnlyList<int> promptTokenIds, O
         {
             if (IsFinished) return;
             _error = error;
-            foreach (Request request in Requests) request.Output.Finish(reason);
+            foreach (Request request in Requests) request.Output!.Finish(reason);
             _news.Writer.TryWrite(true);
         }
     }
@@ -57,7 +58,7 @@ sealed class OutputStream(string requestId, IReadOnlyList<int> promptTokenIds, O
         }
     }
 
-    bool IsFinished => Requests.All(request => request.Output.FinishReason is not null);
+    bool IsFinished => Requests.All(request => request.Output!.FinishReason is not null);
 
     RequestOutput Take()
     {
@@ -65,7 +66,7 @@ sealed class OutputStream(string requestId, IReadOnlyList<int> promptTokenIds, O
         {
             var outputs = new List<CompletionOutput>(1);
             foreach (Request request in Requests)
-                if (request.Output.Take() is { } output)
+                if (request.Output!.Take() is { } output)
                     outputs.Add(output);
             return new RequestOutput
             {

@@ -36,7 +36,8 @@ sealed class Request
 
     public int NumPromptTokens { get; }
 
-    /// <summary>The resolved limit: <see cref="SamplingParams.MaxTokens"/> or what fits into the model's length.</summary>
+    /// <summary>The resolved limit: <see cref="SamplingParams.MaxTokens"/> or what fits into the model's
+    /// length.</summary>
     public int MaxTokens { get; }
 
     /// <summary>The end-of-sequence token, or null when the request goes on after it.</summary>
@@ -101,7 +102,8 @@ sealed class Request
     public int NumPreemptions { get; set; }
 
     /// <summary>The whole prompt is computed: by wish, or because its log-probabilities are asked for.</summary>
-    public bool SkipsReadingPrefixCache => SamplingParams.SkipReadingPrefixCache || SamplingParams.PromptLogprobs is not null;
+    public bool SkipsReadingPrefixCache =>
+        SamplingParams.SkipReadingPrefixCache || SamplingParams.PromptLogprobs is not null;
 
     /// <summary>Place in the waiting queue under first come, first served; set by the queue.</summary>
     public long QueuePosition { get; set; }
@@ -109,7 +111,8 @@ sealed class Request
     /// <summary>The KV blocks it holds, in order of position; empty while it waits.</summary>
     public BlockTable BlockTable { get; } = new();
 
-    /// <summary>Hashes of the full blocks of <see cref="TokenIds"/>, filled by the KV cache as blocks fill up.</summary>
+    /// <summary>Hashes of the full blocks of <see cref="TokenIds"/>, filled by the KV cache as blocks fill
+    /// up.</summary>
     public List<BlockHash> BlockHashes { get; } = [];
 
     public bool IsFinished => Status == RequestStatus.Finished;

@@ -31,27 +31,27 @@ sealed class SequenceOutput(
         _tokenIds.Add(token.TokenId);
         if (token.Logprobs is { } logprobs)
         {
-            _logprobs!.Add(logprobs);
-            _cumulativeLogprob += logprobs.Entries[0].Logprob;
+            _logprobs!.Add(logprobs.ToTokenLogprobs());
+            _cumulativeLogprob += logprobs.Values[0];
         }
         FinishReason = token.FinishReason;
         _stopTokenId = token.StopTokenId;
-        bool isStopToken = token.FinishReason == Requests.FinishReason.Stop;
-        bool stopped = false;
-        if (detokenizer is not null)
-        {
-            DetokenizerStep step = detokenizer.Append(token.TokenId, isStopToken, isLast: token.FinishReason is not null);
-            _text.Append(step.Text);
-            stopped = step.StopString is not null;
-            if (stopped)
-            {
-                _stopString = step.StopString;
-                _stopTokenId = null;
-                stopped = FinishReason is null;
-                FinishReason = Requests.FinishReason.Stop;
-            }
-        }
-        return stopped;
+        return AppendText(token);
+    }
+
+    bool AppendText(in NewToken token)
+    {
+        if (detokenizer is null) return false;
+        DetokenizedStep step = detokenizer.Append(
+            [token.TokenId], finished: token.FinishReason is not null,
+            endsWithStopToken: token.FinishReason == Requests.FinishReason.Stop);
+        _text.Append(step.Delta);
+        if (step.StopString is null) return false;
+        bool mustTellEngine = FinishReason is null;
+        FinishReason = Requests.FinishReason.Stop;
+        _stopString = step.StopString;
+        _stopTokenId = null;
+        return mustTellEngine;
     }
 
     public void Finish(FinishReason reason)

@@ -26,4 +26,7 @@ sealed record SampledLogprobs(int[] TokenIds, float[] Values, int Rank)
             if (TokenIds[i] != TokenIds[0])
                 yield return new TokenLogprob(TokenIds[i], Values[i], i);
     }
+
+    /// <summary>The form that outputs carry.</summary>
+    public TokenLogprobs ToTokenLogprobs() => new([.. Entries()]);
 }

@@ -3,8 +3,8 @@ using Vllm.Engine.Requests;
 
 namespace Vllm.Engine.Scheduling;
 
-/// <summary>Waiting requests in order of admission. A sorted set serves both policies and takes an aborted request out of
-/// the middle in O(log n).</summary>
+/// <summary>Waiting requests in order of admission. A sorted set serves both policies and takes an aborted request out
+/// of the middle in O(log n).</summary>
 sealed class RequestQueue(SchedulingPolicy policy) : IReadOnlyCollection<Request>
 {
     readonly SortedSet<Request> _requests =

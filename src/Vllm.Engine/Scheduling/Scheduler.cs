@@ -8,15 +8,14 @@ namespace Vllm.Engine.Scheduling;
 /// Decides what each step computes. There is no prefill or decode phase: every request gets tokens so that its computed
 /// tokens catch up with its tokens, under one token budget. Per step: (1) running requests get their share, first come
 /// first served, and take blocks from the last or least important ones when none are free; (2) if nobody lost blocks,
-/// waiting requests are admitted while budget, seats and blocks last. A preempted request starts over, prompt and output
-/// alike, and hits whatever of its blocks is still cached. The rules are those of vLLM's V1 scheduler.
-/// <para>Owned by the engine thread. Every <see cref="Schedule"/> is followed by one <see cref="Update"/>; requests may be
-/// added and aborted at any moment between the calls.</para>
+/// waiting requests are admitted while budget, seats and blocks last. A preempted request starts over, prompt and
+/// output alike, and hits whatever of its blocks is still cached. The rules are those of vLLM's V1 scheduler.
+/// <para>Owned by the engine thread. Every <see cref="Schedule"/> is followed by one <see cref="Update"/>; requests may
+/// be added and aborted at any moment between the calls.</para>
 /// </summary>
 sealed class Scheduler
 {
     readonly SchedulerOptions _options;
-    readonly KvCacheManager _kvCache;
     readonly Dictionary<string, Request> _requests = [];
     readonly List<Request> _running = [];
     readonly RequestQueue _waiting;
@@ -33,7 +32,7 @@ sealed class Scheduler
     public Scheduler(SchedulerOptions options)
     {
         _options = options;
-        _kvCache = new KvCacheManager(options.NumBlocks, options.BlockSize, options.EnablePrefixCaching);
+        KvCache = new KvCacheManager(options.NumBlocks, options.BlockSize, options.EnablePrefixCaching);
         _waiting = new RequestQueue(options.Policy);
         _maxNumRunning = options.MaxNumActiveSeqs ?? options.MaxNumSeqs;
         _watermarkBlocks = (int)(options.Watermark * options.NumBlocks);
@@ -53,7 +52,7 @@ sealed class Scheduler
     public IReadOnlyCollection<Request> Waiting => _waiting;
 
     /// <summary>The cache's usage and statistics.</summary>
-    public KvCacheManager KvCache => _kvCache;
+    public KvCacheManager KvCache { get; }
 
     public void Add(Request request)
     {
@@ -68,7 +67,7 @@ sealed class Scheduler
     {
         BeginStep();
         ScheduleRunning(); // 1
-        if (_output.Preempted.Count == 0) ScheduleWaiting(); // 2: who has just lost blocks must not lose them to a newcomer
+        if (_output.Preempted.Count == 0) ScheduleWaiting(); // 2; a newcomer must not get what was taken from others
         return _output;
     }
 
@@ -107,17 +106,17 @@ sealed class Scheduler
         }
     }
 
-    /// <summary>Finds blocks for a running request, taking them from others if need be; false when it was itself the one
-    /// to give way. <paramref name="index"/> is its place and follows it when one before it is removed.</summary>
+    /// <summary>Finds blocks for a running request, taking them from others if need be; false when it was itself the
+    /// one to give way. <paramref name="index"/> is its place and follows it when one before it is removed.</summary>
     bool TryAllocate(Request request, int numTokens, ref int index)
     {
-        while (!_kvCache.TryAllocate(request, numTokens))
+        while (!KvCache.TryAllocate(request, numTokens))
         {
             int victimIndex = PickVictim();
             Request victim = _running[victimIndex];
             if (victimIndex < index)
             {
-                RemoveFromStep(victim);
+                RemoveFromStep(victimIndex);
                 index--;
             }
             _running.RemoveAt(victimIndex);
@@ -145,7 +144,7 @@ sealed class Scheduler
 
     void Preempt(Request victim)
     {
-        _kvCache.Free(victim);
+        KvCache.Free(victim);
         victim.NumComputedTokens = 0;
         victim.NumPreemptions++;
         victim.Status = RequestStatus.Preempted;
@@ -157,7 +156,7 @@ sealed class Scheduler
     {
         while (_tokenBudget > 0 && _running.Count < _maxNumRunning && _waiting.First is { } request)
         {
-            _kvCache.FindCachedPrefix(request, _hits);
+            KvCache.FindCachedPrefix(request, _hits);
             int numHitTokens = _hits.Count * _options.BlockSize;
             int numTokens = Math.Min(request.NumTokens - numHitTokens, _maxTokensPerRequest);
             if (numTokens > _tokenBudget)
@@ -165,8 +164,8 @@ sealed class Scheduler
                 if (!_options.EnableChunkedPrefill) break;
                 numTokens = _tokenBudget;
             }
-            int numReservedBlocks = _running.Count > 0 ? _watermarkBlocks : 0;
-            if (!_kvCache.TryAdmit(request, _hits, numTokens, _options.SchedulerReserveFullIsl, numReservedBlocks)) break;
+            int numReserved = _running.Count > 0 ? _watermarkBlocks : 0;
+            if (!KvCache.TryAdmit(request, _hits, numTokens, _options.SchedulerReserveFullIsl, numReserved)) break;
 
             _waiting.Remove(request);
             _running.Add(request);
@@ -185,20 +184,22 @@ sealed class Scheduler
         request.NumComputedTokens += numTokens;
     }
 
-    void RemoveFromStep(Request victim)
+    /// <summary>Takes back the share of a running request; so far the step lists them in the order of
+    /// <see cref="Running"/>.</summary>
+    void RemoveFromStep(int index)
     {
-        int index = _output.Scheduled.FindIndex(scheduled => scheduled.Request == victim);
-        int numTokens = _output.Scheduled[index].NumTokens;
-        _kvCache.InvalidateFrom(victim, _output.Scheduled[index].NumComputedTokens);
+        ScheduledRequest share = _output.Scheduled[index];
+        KvCache.InvalidateFrom(share.Request, share.NumComputedTokens);
         _output.Scheduled.RemoveAt(index);
-        _output.TotalNumScheduledTokens -= numTokens;
-        _tokenBudget += numTokens;
+        _output.TotalNumScheduledTokens -= share.NumTokens;
+        _tokenBudget += share.NumTokens;
     }
 
-    /// <summary>Appends the sampled tokens, applies the stop rules and takes the blocks of finished requests back.</summary>
+    /// <summary>Appends the sampled tokens, applies the stop rules and takes the blocks of finished requests
+    /// back.</summary>
     /// <param name="output">The step, as <see cref="Schedule"/> returned it.</param>
-    /// <param name="sampledTokenIds">One token per entry with <see cref="ScheduledRequest.ProducesToken"/>, in order. That of
-    /// a request which is no longer running is dropped.</param>
+    /// <param name="sampledTokenIds">One token per entry with <see cref="ScheduledRequest.ProducesToken"/>, in order.
+    /// That of a request which is no longer running is dropped.</param>
     /// <param name="finished">Receives the requests that ended with this step, in order.</param>
     public void Update(SchedulerOutput output, ReadOnlySpan<int> sampledTokenIds, List<Request> finished)
     {
@@ -218,14 +219,14 @@ sealed class Scheduler
         if (finished.Count > numFinishedBefore) _running.RemoveAll(static request => request.IsFinished);
     }
 
-    /// <summary>Ends a request, wherever it stands, with <see cref="FinishReason.Abort"/>; false when there is none with
-    /// this id. Its share of a step under way is computed and dropped.</summary>
-    public bool Abort(string requestId)
+    /// <summary>Ends a request from outside, wherever it stands; false when there is none with this id. Its share of a
+    /// step under way is computed and dropped.</summary>
+    public bool Finish(string requestId, FinishReason reason)
     {
         if (!_requests.TryGetValue(requestId, out Request? request)) return false;
         if (request.Status == RequestStatus.Running) _running.Remove(request);
         else _waiting.Remove(request);
-        request.FinishReason = FinishReason.Abort;
+        request.FinishReason = reason;
         Finish(request);
         return true;
     }
@@ -233,7 +234,7 @@ sealed class Scheduler
     void Finish(Request request)
     {
         request.Status = RequestStatus.Finished;
-        _kvCache.Free(request);
+        KvCache.Free(request);
         _requests.Remove(request.Id);
         _finished.Add(request);
     }
@@ -249,17 +250,17 @@ sealed class Scheduler
                 Preempt(_running[i]);
             _running.Clear();
         }
-        return _kvCache.ResetPrefixCache();
+        return KvCache.ResetPrefixCache();
     }
 
     /// <summary>Throws when the scheduler's books or those of its cache do not balance.</summary>
     public void CheckIntegrity()
     {
         if (_running.Count + _waiting.Count != _requests.Count)
-            throw new InvalidOperationException($"{_running.Count} running, {_waiting.Count} waiting of {_requests.Count} requests");
+            throw new InvalidOperationException($"{NumRunning} running, {NumWaiting} waiting of {_requests.Count}");
         foreach (Request request in _waiting)
             if (request.BlockTable.Count > 0 || request.NumComputedTokens > 0)
                 throw new InvalidOperationException($"request {request.Id} waits and holds blocks");
-        _kvCache.CheckIntegrity(_running);
+        KvCache.CheckIntegrity(_running);
     }
 }

@@ -28,7 +28,8 @@ sealed record SchedulerOptions
     /// <summary>Tokens per KV block.</summary>
     public required int BlockSize { get; init; }
 
-    /// <summary>Blocks of the cache, the null block 0 included.</summary>
+    /// <summary>Blocks of the cache, the null block 0 included. A request that needs more would wait for ever, with all
+    /// behind it: <see cref="KvCache.KvCacheSizing"/> sees to it that <see cref="MaxModelLen"/> tokens fit.</summary>
     public required int NumBlocks { get; init; }
 
     public bool EnablePrefixCaching { get; init; } = true;

@@ -2,7 +2,8 @@ using Vllm.Engine.Requests;
 
 namespace Vllm.Engine.Scheduling;
 
-/// <summary>What one step computes. The object and its lists are reused by the next step: read it before that.</summary>
+/// <summary>What one step computes. The object and its lists are reused by the next step: read it before
+/// that.</summary>
 sealed class SchedulerOutput
 {
     /// <summary>Requests of the step with the number of tokens each computes, running ones first.</summary>
@@ -23,7 +24,8 @@ sealed class SchedulerOutput
 /// <param name="NumTokens">Tokens computed in this step.</param>
 /// <param name="BlockIds">Physical ids of all its blocks, in order of position; valid during the step, even when the
 /// request is aborted meanwhile.</param>
-readonly record struct ScheduledRequest(Request Request, int NumComputedTokens, int NumTokens, ReadOnlyMemory<int> BlockIds)
+readonly record struct ScheduledRequest(
+    Request Request, int NumComputedTokens, int NumTokens, ReadOnlyMemory<int> BlockIds)
 {
     /// <summary>The step reaches the request's last token, so that a new one is sampled. Decided when the step is made:
     /// it stays true after the new token was appended.</summary>

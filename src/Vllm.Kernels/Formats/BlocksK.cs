@@ -1,4 +1,6 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
 
 namespace Vllm.Kernels.Formats;
 
@@ -19,6 +21,7 @@ unsafe struct BlockQ2_K : IQuantBlock<BlockQ2_K>
 
     public static int NumValues => 256;
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Dequantize(BlockQ2_K* block, float* values)
     {
         var d = (float)block->D;
@@ -29,7 +32,7 @@ unsafe struct BlockQ2_K : IQuantBlock<BlockQ2_K>
             float min = dMin * (block->Scales[group] >> 4);
             byte* qs = block->Qs + group / 8 * 32 + group % 2 * 16;
             int shift = group % 8 / 2 * 2;
-            for (int i = 0; i < 16; i++) values[group * 16 + i] = scale * ((qs[i] >> shift) & 3) - min;
+            Quants.ScaleAdd(Quants.Bits(qs, shift, 3), scale, -min, values + group * 16);
         }
     }
 }
@@ -50,6 +53,7 @@ unsafe struct BlockQ3_K : IQuantBlock<BlockQ3_K>
 
     public static int NumValues => 256;
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Dequantize(BlockQ3_K* block, float* values)
     {
         var d = (float)block->D;
@@ -59,11 +63,8 @@ unsafe struct BlockQ3_K : IQuantBlock<BlockQ3_K>
             byte* qs = block->Qs + group / 8 * 32 + group % 2 * 16;
             byte* hMask = block->HMask + group % 2 * 16;
             int shift = group % 8 / 2 * 2;
-            for (int i = 0; i < 16; i++)
-            {
-                int high = (hMask[i] >> (group / 2)) & 1;
-                values[group * 16 + i] = scale * (((qs[i] >> shift) & 3) + high * 4 - 4);
-            }
+            Vector128<byte> q = Quants.Bits(qs, shift, 3) | Quants.Bits(hMask, group / 2, 1) << 2;
+            Quants.Scale((q - Vector128.Create((byte)4)).AsSByte(), scale, values + group * 16);
         }
     }
 
@@ -100,6 +101,7 @@ unsafe struct BlockQ4_K : IQuantBlock<BlockQ4_K>
 
     public static int NumValues => 256;
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Dequantize(BlockQ4_K* block, float* values)
     {
         var d = (float)block->D;
@@ -111,7 +113,8 @@ unsafe struct BlockQ4_K : IQuantBlock<BlockQ4_K>
             float min = dMin * m;
             byte* qs = block->Qs + group / 2 * 32;
             int shift = group % 2 * 4;
-            for (int i = 0; i < 32; i++) values[group * 32 + i] = scale * ((qs[i] >> shift) & 0xF) - min;
+            for (int i = 0; i < 32; i += Quants.Count)
+                Quants.ScaleAdd(Quants.Bits(qs + i, shift, 0xF), scale, -min, values + group * 32 + i);
         }
     }
 }
@@ -130,6 +133,7 @@ unsafe struct BlockQ5_K : IQuantBlock<BlockQ5_K>
 
     public static int NumValues => 256;
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Dequantize(BlockQ5_K* block, float* values)
     {
         var d = (float)block->D;
@@ -141,10 +145,10 @@ unsafe struct BlockQ5_K : IQuantBlock<BlockQ5_K>
             float min = dMin * m;
             byte* qs = block->Qs + group / 2 * 32;
             int shift = group % 2 * 4;
-            for (int i = 0; i < 32; i++)
+            for (int i = 0; i < 32; i += Quants.Count)
             {
-                int q = (qs[i] >> shift) & 0xF | ((block->Qh[i] >> group) & 1) << 4;
-                values[group * 32 + i] = scale * q - min;
+                Vector128<byte> q = Quants.Bits(qs + i, shift, 0xF) | Quants.Bits(block->Qh + i, group, 1) << 4;
+                Quants.ScaleAdd(q, scale, -min, values + group * 32 + i);
             }
         }
     }
@@ -166,6 +170,7 @@ unsafe struct BlockQ6_K : IQuantBlock<BlockQ6_K>
 
     public static int NumValues => 256;
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Dequantize(BlockQ6_K* block, float* values)
     {
         var d = (float)block->D;
@@ -177,11 +182,8 @@ unsafe struct BlockQ6_K : IQuantBlock<BlockQ6_K>
             byte* qh = block->Qh + half * 32 + odd * 16;
             int lowShift = quarter / 2 * 4;
             int highShift = quarter * 2;
-            for (int i = 0; i < 16; i++)
-            {
-                int q = (ql[i] >> lowShift) & 0xF | ((qh[i] >> highShift) & 3) << 4;
-                values[group * 16 + i] = scale * (q - 32);
-            }
+            Vector128<byte> q = Quants.Bits(ql, lowShift, 0xF) | Quants.Bits(qh, highShift, 3) << 4;
+            Quants.Scale((q - Vector128.Create((byte)32)).AsSByte(), scale, values + group * 16);
         }
     }
 }

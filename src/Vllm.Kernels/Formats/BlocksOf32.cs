@@ -1,4 +1,6 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
 
 namespace Vllm.Kernels.Formats;
 
@@ -16,14 +18,13 @@ unsafe struct BlockQ4_0 : IQuantBlock<BlockQ4_0>
 
     public static int NumValues => 32;
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Dequantize(BlockQ4_0* block, float* values)
     {
         var d = (float)block->D;
-        for (int i = 0; i < 16; i++)
-        {
-            values[i] = ((block->Qs[i] & 0xF) - 8) * d;
-            values[i + 16] = ((block->Qs[i] >> 4) - 8) * d;
-        }
+        Vector128<byte> bias = Vector128.Create((byte)8);
+        Quants.Scale((Quants.Bits(block->Qs, 0, 0xF) - bias).AsSByte(), d, values);
+        Quants.Scale((Quants.Bits(block->Qs, 4, 0xF) - bias).AsSByte(), d, values + Quants.Count);
     }
 }
 
@@ -39,15 +40,13 @@ unsafe struct BlockQ4_1 : IQuantBlock<BlockQ4_1>
 
     public static int NumValues => 32;
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Dequantize(BlockQ4_1* block, float* values)
     {
         var d = (float)block->D;
         var m = (float)block->M;
-        for (int i = 0; i < 16; i++)
-        {
-            values[i] = (block->Qs[i] & 0xF) * d + m;
-            values[i + 16] = (block->Qs[i] >> 4) * d + m;
-        }
+        Quants.ScaleAdd(Quants.Bits(block->Qs, 0, 0xF), d, m, values);
+        Quants.ScaleAdd(Quants.Bits(block->Qs, 4, 0xF), d, m, values + Quants.Count);
     }
 }
 
@@ -63,18 +62,19 @@ unsafe struct BlockQ5_0 : IQuantBlock<BlockQ5_0>
 
     public static int NumValues => 32;
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Dequantize(BlockQ5_0* block, float* values)
     {
         var d = (float)block->D;
-        uint high = block->Qh;
-        for (int i = 0; i < 16; i++)
-        {
-            values[i] = ((block->Qs[i] & 0xF | Fifth(high, i)) - 16) * d;
-            values[i + 16] = ((block->Qs[i] >> 4 | Fifth(high, i + 16)) - 16) * d;
-        }
+        Vector128<byte> bias = Vector128.Create((byte)16);
+        Vector128<byte> low = Quants.Bits(block->Qs, 0, 0xF) | Quants.Spread(block->Qh, 0x10);
+        Vector128<byte> high = Quants.Bits(block->Qs, 4, 0xF) | Quants.Spread(block->Qh >> 16, 0x10);
+        Quants.Scale((low - bias).AsSByte(), d, values);
+        Quants.Scale((high - bias).AsSByte(), d, values + Quants.Count);
     }
 
-    public static int Fifth(uint high, int i) => (int)(high >> i & 1) << 4;
+    /// <summary>The fifth bit of value i, in its place, for those who unpack one value at a time.</summary>
+    public static int Fifth(uint qh, int i) => (int)(qh >> i & 1) << 4;
 }
 
 /// <summary>value = q·d + m, q of 5 bits as in <see cref="BlockQ5_0"/>.</summary>
@@ -90,16 +90,15 @@ unsafe struct BlockQ5_1 : IQuantBlock<BlockQ5_1>
 
     public static int NumValues => 32;
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Dequantize(BlockQ5_1* block, float* values)
     {
         var d = (float)block->D;
         var m = (float)block->M;
-        uint high = block->Qh;
-        for (int i = 0; i < 16; i++)
-        {
-            values[i] = (block->Qs[i] & 0xF | BlockQ5_0.Fifth(high, i)) * d + m;
-            values[i + 16] = (block->Qs[i] >> 4 | BlockQ5_0.Fifth(high, i + 16)) * d + m;
-        }
+        Vector128<byte> low = Quants.Bits(block->Qs, 0, 0xF) | Quants.Spread(block->Qh, 0x10);
+        Vector128<byte> high = Quants.Bits(block->Qs, 4, 0xF) | Quants.Spread(block->Qh >> 16, 0x10);
+        Quants.ScaleAdd(low, d, m, values);
+        Quants.ScaleAdd(high, d, m, values + Quants.Count);
     }
 }
 
@@ -114,9 +113,11 @@ unsafe struct BlockQ8_0 : IQuantBlock<BlockQ8_0>
 
     public static int NumValues => 32;
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Dequantize(BlockQ8_0* block, float* values)
     {
         var d = (float)block->D;
-        for (int i = 0; i < 32; i++) values[i] = block->Qs[i] * d;
+        Quants.Scale(Vector128.Load(block->Qs), d, values);
+        Quants.Scale(Vector128.Load(block->Qs + Quants.Count), d, values + Quants.Count);
     }
 }

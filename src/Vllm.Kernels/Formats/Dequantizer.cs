@@ -54,9 +54,19 @@ public static unsafe class Dequantizer
         GgmlType.Q4_K => &Blocks<BlockQ4_K>,
         GgmlType.Q5_K => &Blocks<BlockQ5_K>,
         GgmlType.Q6_K => &Blocks<BlockQ6_K>,
+        GgmlType.IQ4_NL => &Blocks<BlockIQ4_NL>,
+        GgmlType.IQ4_XS => &Blocks<BlockIQ4_XS>,
+        GgmlType.MXFP4 => &Blocks<BlockMXFP4>,
+        GgmlType.NVFP4 => &Blocks<BlockNVFP4>,
+        GgmlType.TQ1_0 => &Blocks<BlockTQ1_0>,
+        GgmlType.TQ2_0 => &Blocks<BlockTQ2_0>,
+        GgmlType.Q1_0 => &Blocks<BlockQ1_0>,
+        GgmlType.Q2_0 => &Blocks<BlockQ2_0>,
         _ => null,
     };
 
+    // Optimized at its first call: a checkpoint is packed before tiering would notice. The block's own method is
+    // inlined for the same reason.
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     static void Blocks<T>(byte* source, float* destination, nint numBlocks) where T : unmanaged, IQuantBlock<T>
     {

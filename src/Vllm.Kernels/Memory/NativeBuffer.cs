@@ -2,7 +2,7 @@ using System.Runtime.InteropServices;
 
 namespace Vllm.Kernels.Memory;
 
-/// <summary>Zeroed native memory, aligned to 2 MiB when large so that huge pages can back it. Whoever creates it
+/// <summary>Native memory, aligned to 2 MiB when large so that huge pages can back it. Whoever creates it
 /// disposes it; tensors over it are views.</summary>
 public sealed unsafe partial class NativeBuffer : IDisposable
 {
@@ -17,14 +17,17 @@ public sealed unsafe partial class NativeBuffer : IDisposable
 
     void* _address;
 
-    public NativeBuffer(long sizeBytes)
+    /// <param name="sizeBytes">Bytes to allocate.</param>
+    /// <param name="isZeroed">False for a buffer that several threads are about to fill: its pages then come to be in
+    /// parallel.</param>
+    public NativeBuffer(long sizeBytes, bool isZeroed = true)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(sizeBytes);
         SizeBytes = sizeBytes;
         _address = NativeMemory.AlignedAlloc((nuint)Math.Max(sizeBytes, 1), (nuint)sizeBytes >= HugePage ? HugePage : CacheLine);
         if (OperatingSystem.IsLinux() && (nuint)sizeBytes >= HugePage)
             Advise((nint)_address, (nint)(sizeBytes & ~((long)HugePage - 1)), AdviseHugePages);
-        NativeMemory.Clear(_address, (nuint)sizeBytes);
+        if (isZeroed) NativeMemory.Clear(_address, (nuint)sizeBytes);
     }
 
     ~NativeBuffer() => Free();

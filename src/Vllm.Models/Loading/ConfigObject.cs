@@ -20,7 +20,7 @@ readonly struct ConfigObject
     {
         (_file, _prefix, _element) = (file, prefix, element);
         if (element.ValueKind != JsonValueKind.Object)
-            throw new ModelLoadException(file, prefix.Length == 0 ? "JSON" : prefix, "an object", Shown(element));
+            throw new ModelLoadException(file, prefix.Length == 0 ? "JSON" : prefix[..^1], "an object", Shown(element));
     }
 
     public static ConfigObject Read(string file) => Parse(file, ModelFiles.ReadAll(file, MaxFileSizeBytes));
@@ -51,15 +51,14 @@ readonly struct ConfigObject
                 reader.GetString();
     }
 
+    public IEnumerable<string> Keys => _element.EnumerateObject().Select(property => property.Name);
+
     /// <summary>All values, objects each, in the file's order; a key may come twice.</summary>
     public IEnumerable<(string Key, ConfigObject Value)> Entries()
     {
         foreach (JsonProperty property in _element.EnumerateObject())
             yield return (property.Name, new(_file, _prefix + property.Name + ".", property.Value));
     }
-
-    /// <summary>Whether the key is there, be it null: some defaults hold for absent keys only.</summary>
-    public bool Contains(string key) => _element.TryGetProperty(key, out _);
 
     /// <summary>All values, strings each.</summary>
     public IEnumerable<(string Key, string Value)> StringEntries()
@@ -70,7 +69,8 @@ readonly struct ConfigObject
                 : throw Defect(property.Name, "a string", Shown(property.Value)));
     }
 
-    public IEnumerable<string> Keys => _element.EnumerateObject().Select(property => property.Name);
+    /// <summary>Whether the key is there, be it null: some defaults hold for absent keys only.</summary>
+    public bool Contains(string key) => _element.TryGetProperty(key, out _);
 
     public bool IsString(string key) => Value(key)?.ValueKind == JsonValueKind.String;
 

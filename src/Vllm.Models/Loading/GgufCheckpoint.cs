@@ -58,8 +58,8 @@ sealed class GgufCheckpoint : Checkpoint
             : name.Contains(".k_proj.", StringComparison.Ordinal) ? Config.NumKvHeads
             : 0;
         if (numHeads == 0) return default;
-        if (stored.Shape.Count == 0 || stored.Shape[0] != (long)numHeads * Config.HeadDim || Config.HeadDim % 2 != 0)
-            throw stored.Defect($"rows for {numHeads} heads of even size {Config.HeadDim}", stored.ShapeText);
+        if (stored.Shape.Count == 0 || stored.Shape[0] != (long)numHeads * Config.HeadDim)
+            throw stored.Defect($"rows for {numHeads} heads of {Config.HeadDim}", stored.ShapeText);
         return new RowMap(Config.HeadDim);
     }
 }

@@ -41,6 +41,7 @@ public sealed class GgufFile : IDisposable
             file.Metadata = file.ReadPart(path);
             foreach (string part in GgufSplit.OtherParts(path, file.Metadata))
                 GgufSplit.CheckPart(path, part, file.Metadata, file.ReadPart(part));
+            GgufSplit.CheckTensorCount(path, file.Metadata, file.Tensors.Count);
             return file;
         }
         catch

@@ -23,17 +23,20 @@ sealed class GgufKeys(GgufFile file)
         return double.IsFinite(number) ? number : throw Defect(key, "a finite floating-point number");
     }
 
-    public int? Int(string key, int min = 0, int max = ModelLimits.MaxSize)
+    public long? Whole(string key)
     {
         if (!file.Metadata.TryGetValue(key, out object? value)) return null;
-        Int128 number = value switch
+        return value switch
         {
             byte or sbyte or short or ushort or int or uint or long => Convert.ToInt64(value, null),
-            ulong wide => wide,
-            _ => Int128.MinValue,
+            ulong wide and <= long.MaxValue => (long)wide,
+            _ => throw Defect(key, "a whole number"),
         };
-        return number >= min && number <= max ? (int)number : throw Defect(key, $"a whole number from {min} to {max}");
     }
+
+    public int? Int(string key, int min = 0, int max = ModelLimits.MaxSize) => Whole(key) is not long number ? null
+        : number >= min && number <= max ? (int)number
+        : throw Defect(key, $"a whole number from {min} to {max}");
 
     public int RequiredInt(string key, int min = 1, int max = ModelLimits.MaxSize) =>
         Int(key, min, max) ?? throw Defect(key, $"a whole number from {min} to {max}");

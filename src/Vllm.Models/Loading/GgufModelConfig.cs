@@ -36,7 +36,7 @@ sealed class GgufModelConfig
             NumKvHeads = NumKvHeads(numHeads),
             HeadDim = headDim,
             MaxPositionEmbeddings = maxPositions,
-            RmsNormEps = (float)(_keys.Double(Key("attention.layer_norm_rms_epsilon")) ?? 1e-6),
+            RmsNormEps = (float)RmsNormEps(),
             // Llama's attention_bias covers all four projections; the biases that Qwen2 always has leave out the last.
             AttentionBias = _file.Tensors.ContainsKey("blk.0.attn_output.bias"),
             MlpBias = _file.Tensors.ContainsKey("blk.0.ffn_down.bias"),
@@ -51,13 +51,21 @@ sealed class GgufModelConfig
 
     string Key(string name) => $"{_architecture.Name}.{name}";
 
+    double RmsNormEps()
+    {
+        string key = Key("attention.layer_norm_rms_epsilon");
+        return Positive(key) ?? throw _keys.Defect(key, "a number above zero");
+    }
+
     int HeadDim(int hiddenSize, int numHeads)
     {
         string key = Key("attention.key_length");
-        if (_keys.Int(key, min: 1, max: ModelLimits.MaxHeadDim) is int headDim) return headDim;
-        return hiddenSize % numHeads == 0
+        if (_keys.Int(key, min: 2, max: ModelLimits.MaxHeadDim) is int headDim)
+            return headDim % 2 == 0 ? headDim : throw _keys.Defect(key, "an even number, for rotation");
+        return hiddenSize % (2 * numHeads) == 0
             ? hiddenSize / numHeads
-            : throw _keys.Defect(Key("attention.head_count"), $"a divisor of the embedding length ({hiddenSize}), or {key}");
+            : throw _keys.Defect(
+                Key("attention.head_count"), $"heads of even size in an embedding of {hiddenSize}, or {key}");
     }
 
     int NumKvHeads(int numHeads)
@@ -81,17 +89,16 @@ sealed class GgufModelConfig
 
     RopeParameters Rope(int headDim, int maxPositions)
     {
-        string dimensionKey = Key("rope.dimension_count");
-        int rotaryDim = _keys.Int(dimensionKey, min: 2, max: headDim) ?? headDim;
-        if (rotaryDim % 2 != 0) throw _keys.Defect(dimensionKey, "an even number", $"{rotaryDim}");
+        // None of the architectures rotates a part of the head; the key only repeats its size.
+        _ = _keys.Int(Key("rope.dimension_count"), min: headDim, max: headDim);
         var unscaled = new RopeParameters
         {
-            RopeTheta = Positive("rope.freq_base") ?? 10_000,
-            RotaryDim = rotaryDim,
+            RopeTheta = Positive(Key("rope.freq_base")) ?? 10_000,
+            RotaryDim = headDim,
             OriginalMaxPositionEmbeddings =
                 _keys.Int(Key("rope.scaling.original_context_length"), min: 1, max: ModelLimits.MaxPositions) ?? maxPositions,
         };
-        double factor = Positive("rope.scaling.factor") ?? Positive("rope.scale_linear") ?? 1;
+        double factor = Factor("rope.scaling.factor", maxPositions) ?? Factor("rope.scale_linear", maxPositions) ?? 1;
         RopeType type = ScalingType(factor);
         if (type == RopeType.Default) return unscaled;
         return unscaled with
@@ -99,9 +106,17 @@ sealed class GgufModelConfig
             RopeType = type,
             Factor = factor,
             AttentionFactor = AttentionFactor(type, factor),
-            BetaFast = Positive("rope.scaling.yarn_beta_fast") ?? unscaled.BetaFast,
-            BetaSlow = Positive("rope.scaling.yarn_beta_slow") ?? unscaled.BetaSlow,
+            BetaFast = Positive(Key("rope.scaling.yarn_beta_fast")) ?? unscaled.BetaFast,
+            BetaSlow = Positive(Key("rope.scaling.yarn_beta_slow")) ?? unscaled.BetaSlow,
         };
+    }
+
+    double? Factor(string name, int maxPositions)
+    {
+        double? factor = Positive(Key(name));
+        return factor is null || factor * maxPositions <= ModelLimits.MaxPositions
+            ? factor
+            : throw _keys.Defect(Key(name), $"a context of at most {ModelLimits.MaxPositions:N0} when scaled");
     }
 
     RopeType ScalingType(double factor)
@@ -120,13 +135,13 @@ sealed class GgufModelConfig
 
     /// <summary>llama.cpp multiplies yarn's derived factor by the stored one; Hugging Face stores the product.</summary>
     double? AttentionFactor(RopeType type, double factor) =>
-        Positive("rope.scaling.attn_factor") is not double stored ? null
+        Positive(Key("rope.scaling.attn_factor")) is not double stored ? null
         : type == RopeType.Yarn ? stored * (1 + 0.1 * Math.Log(factor))
         : stored;
 
-    double? Positive(string name)
+    double? Positive(string key)
     {
-        double? value = _keys.Double(Key(name));
-        return value is null or > 0 ? value : throw _keys.Defect(Key(name), "a number above zero");
+        double? value = _keys.Double(key);
+        return value is null or > 0 ? value : throw _keys.Defect(key, "a number above zero");
     }
 }

@@ -9,6 +9,7 @@ static partial class GgufSplit
     const int DigitsLength = 5;
     const string CountKey = "split.count";
     const string NumberKey = "split.no";
+    const string TensorsCountKey = "split.tensors.count";
 
     /// <summary>Paths of the parts behind the first; none when the model is not split.</summary>
     public static IEnumerable<string> OtherParts(string path, IReadOnlyDictionary<string, object> metadata)
@@ -44,11 +45,19 @@ static partial class GgufSplit
             throw new ModelLoadException(path, NumberKey, "the number in the file name less one", $"{part.GetValueOrDefault(NumberKey) ?? "nothing"}");
     }
 
+    /// <summary>All parts together must hold as many tensors as the first says.</summary>
+    public static void CheckTensorCount(string path, IReadOnlyDictionary<string, object> metadata, int numTensors)
+    {
+        if (Number(path, metadata, TensorsCountKey) is long expected && expected != numTensors)
+            throw new ModelLoadException(path, TensorsCountKey, $"{numTensors}, as the parts hold", $"{expected}");
+    }
+
     static long? Number(string path, IReadOnlyDictionary<string, object> metadata, string key)
     {
         if (!metadata.TryGetValue(key, out object? value)) return null;
         return value switch
         {
+            byte number => number,
             ushort number => number,
             uint number => number,
             int number => number,

@@ -16,6 +16,8 @@ static class GgufTokenizerConfig
         ("pad_token", "padding"), ("cls_token", "cls"), ("mask_token", "mask"),
     ];
 
+    static readonly string[] EndTokenKeys = ["eos", "eot", "eom"];
+
     public static TokenizerConfig Read(GgufFile file)
     {
         var keys = new GgufKeys(file);
@@ -38,13 +40,11 @@ static class GgufTokenizerConfig
         };
     }
 
+    /// <summary>The id of a special token; null when there is none, or one outside the vocabulary, as in llama.cpp.</summary>
     public static int? TokenId(GgufKeys keys, string name, int vocabSize) =>
-        keys.Int($"tokenizer.ggml.{name}_token_id", max: vocabSize - 1);
+        keys.Whole($"tokenizer.ggml.{name}_token_id") is long id && id >= 0 && id < vocabSize ? (int)id : null;
 
     /// <summary>End of sequence, of turn and of message: generation stops at each of them, as in llama.cpp.</summary>
     public static IReadOnlyList<int> EndTokenIds(GgufKeys keys, int vocabSize) =>
-    [
-        .. new[] { "eos", "eot", "eom" }
-            .Select(name => TokenId(keys, name, vocabSize)).OfType<int>().Distinct(),
-    ];
+        [.. EndTokenKeys.Select(name => TokenId(keys, name, vocabSize)).OfType<int>().Distinct()];
 }

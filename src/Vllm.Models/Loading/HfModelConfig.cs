@@ -8,11 +8,13 @@ static class HfModelConfig
 {
     public const string FileName = "config.json";
 
+    /// <summary>The class that the checkpoint is for.</summary>
+    public static string Architecture(ConfigObject config) => config.Strings("architectures") is [string first, ..]
+        ? first
+        : throw config.Defect("architectures", "a list with the name of the model class");
+
     public static ModelConfig Read(ConfigObject config)
     {
-        string architecture = config.Strings("architectures") is [string first, ..]
-            ? first
-            : throw config.Defect("architectures", "a list with the name of the model class");
         string modelType = config.String("model_type") ?? "";
         int hiddenSize = config.RequiredInt("hidden_size");
         int numHeads = config.RequiredInt("num_attention_heads");
@@ -24,7 +26,7 @@ static class HfModelConfig
 
         return new()
         {
-            Architecture = architecture,
+            Architecture = Architecture(config),
             ModelType = modelType,
             Dtype = config.String("dtype") ?? config.String("torch_dtype"),
             VocabSize = config.RequiredInt("vocab_size", max: ModelLimits.MaxVocab),

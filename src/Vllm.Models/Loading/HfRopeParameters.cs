@@ -39,9 +39,7 @@ static class HfRopeParameters
         return unscaled with
         {
             RopeType = type,
-            Factor = Positive(source, "factor") ?? (type == RopeType.LongRope
-                ? (double)maxPositions / original
-                : throw source.Defect("factor", "the factor of scaling")),
+            Factor = Factor(source, type, original, maxPositions),
             AttentionFactor = Positive(source, "attention_factor"),
             BetaFast = Positive(source, "beta_fast") ?? unscaled.BetaFast,
             BetaSlow = Positive(source, "beta_slow") ?? unscaled.BetaSlow,
@@ -68,6 +66,16 @@ static class HfRopeParameters
             "llama3" => RopeType.Llama3,
             _ => throw rope.Defect(key, "default, linear, dynamic, yarn, longrope or llama3"),
         };
+    }
+
+    static double Factor(ConfigObject rope, RopeType type, int original, int maxPositions)
+    {
+        double factor = Positive(rope, "factor") ?? (type == RopeType.LongRope
+            ? (double)maxPositions / original
+            : throw rope.Defect("factor", "the factor of scaling"));
+        return factor * maxPositions <= ModelLimits.MaxPositions
+            ? factor
+            : throw rope.Defect("factor", $"a context of at most {ModelLimits.MaxPositions:N0} when scaled");
     }
 
     static int RotaryDim(ConfigObject config, ConfigObject? rope, int headDim)

@@ -11,7 +11,11 @@ sealed class SafetensorsCheckpoint : Checkpoint
     public SafetensorsCheckpoint(string folder)
     {
         Path = folder;
-        Config = HfModelConfig.Read(ConfigObject.Read(System.IO.Path.Combine(folder, HfModelConfig.FileName)));
+        ConfigObject config = ConfigObject.Read(System.IO.Path.Combine(folder, HfModelConfig.FileName));
+        // First: what an unknown architecture calls its sizes would only confuse.
+        if (!ModelRegistry.Architectures.Contains(HfModelConfig.Architecture(config)))
+            throw config.Defect("architectures", "one of " + string.Join(", ", ModelRegistry.Architectures));
+        Config = HfModelConfig.Read(config);
         GenerationConfig = GenerationConfig.Read(folder);
         TokenizerConfig = HfTokenizerConfig.Read(folder);
         try
@@ -76,7 +80,7 @@ sealed class SafetensorsCheckpoint : Checkpoint
         bool hasPickle = Directory.EnumerateFiles(Path, "*.bin").Any() || Directory.EnumerateFiles(Path, "*.pt*").Any();
         throw new ModelLoadException(Path, "weights", $"{SingleFile} or {IndexFile}",
             files.Length > 0 ? $"{files.Length} safetensors files without an index"
-            : hasPickle ? "PyTorch's format only; convert it to safetensors, for example with save_pretrained of transformers"
+            : hasPickle ? "PyTorch's format only; convert it, for example with save_pretrained of transformers"
             : "no safetensors files");
     }
 }

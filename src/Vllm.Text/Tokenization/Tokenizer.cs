@@ -1,5 +1,6 @@
 using System.Text;
 using Vllm.Text.Tokenization.Gguf;
+using Vllm.Text.Tokenization.Json;
 
 namespace Vllm.Text.Tokenization;
 

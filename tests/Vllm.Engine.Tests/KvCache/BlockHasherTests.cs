@@ -29,7 +29,10 @@ public class BlockHasherTests
         var hasher = seed is null ? new BlockHasher(blockSize) : new BlockHasher(blockSize, seed);
         var hashes = new List<BlockHash>();
         for (int i = 0; i < tokenIds.Length / blockSize; i++)
-            hashes.Add(hasher.Hash(i == 0 ? hasher.Root : hashes[^1], tokenIds.AsSpan(i * blockSize, blockSize), i == 0 ? salt : null));
+        {
+            ReadOnlySpan<int> block = tokenIds.AsSpan(i * blockSize, blockSize);
+            hashes.Add(i == 0 ? hasher.Hash(hasher.Root, block, salt) : hasher.Hash(hashes[^1], block, null));
+        }
 
         Assert.Equal(expected.GetProperty("none_hash").GetString(), hasher.Root.ToString());
         Assert.Equal(
@@ -60,5 +63,6 @@ public class BlockHasherTests
         Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before);
     }
 
-    static IEnumerable<int> Ints(JsonElement element, string key) => element.GetProperty(key).EnumerateArray().Select(v => v.GetInt32());
+    static IEnumerable<int> Ints(JsonElement element, string key) =>
+        element.GetProperty(key).EnumerateArray().Select(v => v.GetInt32());
 }

@@ -59,18 +59,21 @@ sealed class FakeModel(SchedulerOptions options)
         {
             digest = Mix(digest, scheduled.Request.TokenIds[position]);
             if (SlotOf(scheduled, position) != digest)
-                throw new InvalidOperationException($"request {scheduled.Request.Id} reads a wrong slot at position {position}");
+                throw new InvalidOperationException($"{scheduled.Request.Id} reads a wrong slot at {position}");
         }
         return digest;
     }
 
-    ref ulong SlotOf(ScheduledRequest scheduled, int position) =>
-        ref _slots[scheduled.BlockIds.Span[position / options.BlockSize] * options.BlockSize + position % options.BlockSize];
+    ref ulong SlotOf(ScheduledRequest scheduled, int position)
+    {
+        (int index, int offset) = Math.DivRem(position, options.BlockSize);
+        return ref _slots[scheduled.BlockIds.Span[index] * options.BlockSize + offset];
+    }
 
     static ulong Salt(Request request) => request.CacheSalt is { Length: > 0 } salt ? salt[0] : 1UL;
 
     static ulong Mix(ulong digest, int token) => (digest + (ulong)token + 1) * 0x9E3779B97F4A7C15 ^ (digest >> 29);
 
     /// <summary>Few different tokens, so that outputs meet stop tokens and each other's prefixes.</summary>
-    static int NextToken(ulong digest) => (int)(digest >> 40) % 40 & 0x3f;
+    static int NextToken(ulong digest) => (int)(digest >> 40) % 40;
 }

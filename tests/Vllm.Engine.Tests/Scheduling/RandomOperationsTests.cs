@@ -3,8 +3,9 @@ using Vllm.Engine.Scheduling;
 
 namespace Vllm.Engine.Tests.Scheduling;
 
-/// <summary>Random lives of a scheduler with a tiny pool: arrivals, aborts at any moment, preemptions, resets. The books
-/// balance after every operation, memory is never read before it is written, and outputs do not depend on any of it.</summary>
+/// <summary>Random lives of a scheduler with a tiny pool: arrivals, aborts at any moment, preemptions, resets. The
+/// books balance after every operation, memory is never read before it is written, and outputs do not depend on any of
+/// it.</summary>
 public class RandomOperationsTests
 {
     const int NumSequences = 10_000;
@@ -64,9 +65,9 @@ public class RandomOperationsTests
             _scheduler.CheckIntegrity();
             Assert.True(output.TotalNumScheduledTokens <= _options.MaxNumBatchedTokens);
             Assert.True(_scheduler.NumRunning <= _options.MaxNumSeqs);
-            AbortOne();
+            Disturb();
             ReadOnlySpan<int> sampled = _model.Execute(output);
-            AbortOne();
+            Disturb();
             _finished.Clear();
             _scheduler.Update(output, sampled, _finished);
             _scheduler.CheckIntegrity();
@@ -78,16 +79,16 @@ public class RandomOperationsTests
         {
             _alive.Remove(request);
             Assert.Equal(FakeModel.ExpectedOutput(request, request.NumOutputTokens), request.OutputTokenIds.ToArray());
-            Assert.True(request.FinishReason == FinishReason.Length
-                ? request.NumOutputTokens == request.MaxTokens
-                : request.TokenIds[^1] == request.EosTokenId);
-            Assert.True(request.NumOutputTokens == request.MaxTokens || request.OutputTokenIds.Contains(request.EosTokenId!.Value));
+            bool endsWithEos = request.TokenIds[^1] == request.EosTokenId;
+            Assert.Equal(endsWithEos ? FinishReason.Stop : FinishReason.Length, request.FinishReason);
+            Assert.True(endsWithEos || request.NumOutputTokens == request.MaxTokens);
         }
 
         void Disturb()
         {
-            if (_random.Next(20) == 0) _scheduler.ResetPrefixCache(resetRunning: _random.Next(2) == 0);
             AbortOne();
+            if (_random.Next(30) > 0) return;
+            _scheduler.ResetPrefixCache(resetRunning: _random.Next(2) == 0);
             _scheduler.CheckIntegrity();
         }
 
@@ -96,8 +97,8 @@ public class RandomOperationsTests
             if (_alive.Count == 0 || _random.Next(30) > 0) return;
             Request request = _alive[_random.Next(_alive.Count)];
             _alive.Remove(request);
-            Assert.True(_scheduler.Abort(request.Id));
-            Assert.False(_scheduler.Abort(request.Id));
+            Assert.True(_scheduler.Finish(request.Id, FinishReason.Abort));
+            Assert.False(_scheduler.Finish(request.Id, FinishReason.Abort));
             _scheduler.CheckIntegrity();
         }
 
@@ -106,8 +107,11 @@ public class RandomOperationsTests
             // A prompt is the start of one of three texts with perhaps an end of its own, so that prefixes are shared.
             int length = _random.Next(1, _options.MaxModelLen);
             int text = _random.Next(3) * 1000, numShared = _random.Next(2) == 0 ? length : _random.Next(length);
-            int[] prompt = [.. Enumerable.Range(0, length).Select(i => i < numShared ? text + i : 9000 + _random.Next(5))];
-            var request = new Request($"r{_numAdded++:00}", prompt, new SamplingParams(), _random.Next(1, _options.MaxModelLen - length + 1))
+            int[] prompt = new int[length];
+            for (int i = 0; i < length; i++)
+                prompt[i] = i < numShared ? text + i : 9000 + _random.Next(5);
+            int maxTokens = _random.Next(1, _options.MaxModelLen - length + 1);
+            var request = new Request($"r{_numAdded++:00}", prompt, new SamplingParams(), maxTokens)
             {
                 EosTokenId = _random.Next(2) == 0 ? 7 : null,
                 Priority = _random.Next(3),

@@ -1,13 +1,14 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Vllm.Engine.KvCache;
 using Vllm.Engine.Requests;
 using Vllm.Engine.Scheduling;
 using Vllm.Tests;
 
 namespace Vllm.Engine.Tests.Scheduling;
 
-/// <summary>Plays a recorded trace of vLLM's scheduler against ours and writes each step down in the trace's own format,
-/// so that a step is right when the two texts are equal.</summary>
+/// <summary>Plays a recorded trace of vLLM's scheduler against ours and writes each step down in the trace's own
+/// format, so that a step is right when the two texts are equal.</summary>
 sealed class TraceReplay
 {
     /// <summary>The traces give the free queue of pools up to this size.</summary>
@@ -98,9 +99,10 @@ sealed class TraceReplay
         {
             if (e.GetProperty("step").GetInt32() != step || String(e, "when", "before") != when) continue;
             if (e.GetProperty("type").GetString() == "abort")
-                aborted.AddRange(e.GetProperty("ids").EnumerateArray().Select(id => id.GetString()!).Where(_scheduler.Abort));
+                aborted.AddRange(e.GetProperty("ids").EnumerateArray()
+                    .Select(id => id.GetString()!).Where(_scheduler.Abort));
             else
-                ResetPrefixCache(e.TryGetProperty("reset_running", out JsonElement running) && running.GetBoolean(), record);
+                ResetPrefixCache(IsSet(e, "reset_running"), record);
             _scheduler.CheckIntegrity();
         }
         record[key] = Array(aborted.Order(StringComparer.Ordinal));
@@ -110,13 +112,15 @@ sealed class TraceReplay
     {
         Request[] running = [.. _scheduler.Running];
         record["reset_result"] = _scheduler.ResetPrefixCache(resetRunning);
-        record["reset_preempted"] = Array(running.Reverse().Where(r => r.Status == RequestStatus.Preempted).Select(r => r.Id));
+        record["reset_preempted"] = Array(
+            running.Reverse().Where(r => r.Status == RequestStatus.Preempted).Select(r => r.Id));
     }
 
     void RecordSchedule(SchedulerOutput output, Dictionary<Request, int> numBlocksBefore, JsonObject record)
     {
-        ScheduledRequest[] admitted = // new ones first
-            [.. output.Scheduled.Where(s => !numBlocksBefore.ContainsKey(s.Request)).OrderBy(s => s.Request.NumPreemptions > 0)];
+        ScheduledRequest[] admitted = [.. output.Scheduled
+            .Where(s => !numBlocksBefore.ContainsKey(s.Request))
+            .OrderBy(s => s.Request.NumPreemptions > 0)]; // new ones first
         record["scheduled"] = Map(output.Scheduled, s => s.Request.Id, s => s.NumTokens);
         record["new"] = Array(admitted.Where(s => s.Request.NumPreemptions == 0).Select(s => s.Request.Id));
         record["resumed"] = Array(admitted.Where(s => s.Request.NumPreemptions > 0).Select(s => s.Request.Id));
@@ -168,17 +172,17 @@ sealed class TraceReplay
 
     static SchedulerOptions ReadOptions(JsonElement config) => new()
     {
-        MaxNumSeqs = config.GetProperty("max_num_seqs").GetInt32(),
+        MaxNumSeqs = Int(config, "max_num_seqs"),
         MaxNumActiveSeqs = NullableInt(config, "max_num_active_seqs"),
-        MaxNumBatchedTokens = config.GetProperty("max_num_batched_tokens").GetInt32(),
+        MaxNumBatchedTokens = Int(config, "max_num_batched_tokens"),
         MaxNumScheduledTokens = NullableInt(config, "max_num_scheduled_tokens"),
-        MaxModelLen = config.GetProperty("max_model_len").GetInt32(),
-        BlockSize = config.GetProperty("block_size").GetInt32(),
-        NumBlocks = config.GetProperty("num_blocks").GetInt32(),
+        MaxModelLen = Int(config, "max_model_len"),
+        BlockSize = Int(config, "block_size"),
+        NumBlocks = Int(config, "num_blocks"),
         EnablePrefixCaching = config.GetProperty("enable_prefix_caching").GetBoolean(),
         EnableChunkedPrefill = config.GetProperty("enable_chunked_prefill").GetBoolean(),
         Policy = Enum.Parse<SchedulingPolicy>(config.GetProperty("policy").GetString()!, ignoreCase: true),
-        LongPrefillTokenThreshold = config.GetProperty("long_prefill_token_threshold").GetInt32(),
+        LongPrefillTokenThreshold = Int(config, "long_prefill_token_threshold"),
         LongPrefillTokenThresholdAdaptive = config.GetProperty("long_prefill_token_threshold_adaptive").GetBoolean(),
         Watermark = config.GetProperty("watermark").GetDouble(),
         SchedulerReserveFullIsl = config.GetProperty("scheduler_reserve_full_isl").GetBoolean(),
@@ -190,17 +194,16 @@ sealed class TraceReplay
         {
             StopTokenIds = spec.TryGetProperty("stop_token_ids", out JsonElement ids) ? Ints(ids) : [],
             MinTokens = NullableInt(spec, "min_tokens") ?? 0,
-            SkipReadingPrefixCache = spec.TryGetProperty("skip_reading_prefix_cache", out JsonElement skip) && skip.GetBoolean(),
+            SkipReadingPrefixCache = IsSet(spec, "skip_reading_prefix_cache"),
             RepetitionDetection = spec.TryGetProperty("repetition_detection", out JsonElement d)
-                ? new(d.GetProperty("max_pattern_size").GetInt32(), d.GetProperty("min_pattern_size").GetInt32(), d.GetProperty("min_count").GetInt32())
+                ? new(Int(d, "max_pattern_size"), Int(d, "min_pattern_size"), Int(d, "min_count"))
                 : null,
         };
-        bool ignoresEos = spec.TryGetProperty("ignore_eos", out JsonElement ignore) && ignore.GetBoolean();
         int[] prompt = [.. spec.GetProperty("prompt").EnumerateArray().Select(Ints)
             .SelectMany(segment => Enumerable.Range(0, segment[2]).Select(i => segment[0] + segment[1] * i))];
-        return new Request(spec.GetProperty("id").GetString()!, prompt, sampling, spec.GetProperty("max_tokens").GetInt32())
+        return new Request(spec.GetProperty("id").GetString()!, prompt, sampling, Int(spec, "max_tokens"))
         {
-            EosTokenId = ignoresEos ? null : NullableInt(spec, "eos_token_id"),
+            EosTokenId = IsSet(spec, "ignore_eos") ? null : NullableInt(spec, "eos_token_id"),
             Priority = NullableInt(spec, "priority") ?? 0,
             ArrivalTime = spec.GetProperty("arrival_time").GetDouble(),
             CacheSalt = String(spec, "cache_salt", null),
@@ -211,7 +214,14 @@ sealed class TraceReplay
         trace.GetProperty("tags").EnumerateArray().Any(t => t.GetString() == tag);
 
     static int? NullableInt(JsonElement element, string key) =>
-        element.TryGetProperty(key, out JsonElement value) && value.ValueKind == JsonValueKind.Number ? value.GetInt32() : null;
+        element.TryGetProperty(key, out JsonElement value) && value.ValueKind == JsonValueKind.Number
+            ? value.GetInt32()
+            : null;
+
+    static int Int(JsonElement element, string key) => element.GetProperty(key).GetInt32();
+
+    static bool IsSet(JsonElement element, string key) =>
+        element.TryGetProperty(key, out JsonElement value) && value.ValueKind == JsonValueKind.True;
 
     static string? String(JsonElement element, string key, string? otherwise) =>
         element.TryGetProperty(key, out JsonElement value) ? value.GetString() : otherwise;
@@ -237,16 +247,18 @@ sealed class TraceReplay
 
         public JsonObject? Read()
         {
-            string[] names = ["requests", "queries", "hits", "preempted_requests", "preempted_queries", "preempted_hits"];
+            string[] names =
+                ["requests", "queries", "hits", "preempted_requests", "preempted_queries", "preempted_hits"];
             long[] counted = [.. Values(scheduler).Zip(_before, (now, before) => now - before)];
             return counted.All(v => v == 0) ? null : Map(Enumerable.Range(0, 6), i => names[i], i => counted[i]);
         }
 
         static long[] Values(Scheduler scheduler)
         {
-            var stats = scheduler.KvCache.PrefixCacheStats;
+            PrefixCacheStats stats = scheduler.KvCache.PrefixCacheStats;
+            PrefixCacheStats preempted = scheduler.KvCache.PreemptedPrefixCacheStats;
             return [stats.NumRequests, stats.NumQueriedTokens, stats.NumHitTokens,
-                stats.NumPreemptedRequests, stats.NumPreemptedQueriedTokens, stats.NumPreemptedHitTokens];
+                preempted.NumRequests, preempted.NumQueriedTokens, preempted.NumHitTokens];
         }
     }
 }

@@ -6,7 +6,8 @@ namespace Vllm.Engine.Tests.Scheduling;
 /// <summary>Every recorded trace of vLLM's scheduler of the kinds we have, step by step and field by field.</summary>
 public class TraceTests(ITestOutputHelper output)
 {
-    static readonly List<JsonElement> All = [.. Fixtures.Lines(Path.Combine(Fixtures.Family("scheduler"), "traces.jsonl"))];
+    static readonly List<JsonElement> All =
+        [.. Fixtures.Lines(Path.Combine(Fixtures.Family("scheduler"), "traces.jsonl"))];
 
     static readonly Dictionary<string, JsonElement> Supported =
         All.Where(TraceReplay.IsSupported).ToDictionary(trace => trace.GetProperty("name").GetString()!);

@@ -47,12 +47,12 @@ public class MatMulKernelTests
         int[] columnCounts = variant == "scalar" ? [unit == 1 ? 40 : 2 * unit] : unit == 1 ? [1, 2, 7, 8, 40, 72, 129] : unit == 32 ? [32, 64, 96, 576] : [256, 768];
         foreach (int numColumns in columnCounts)
         {
-            foreach (int numOutputs in new[] { 1, 31, 32, 33, 100 })
+            foreach (int numOutputs in new[] { 1, 31, 33, 64 })
             {
                 var matrix = new RandomMatrix(type, numOutputs, numColumns);
                 float[] bias = numOutputs == 33 ? [.. Enumerable.Range(0, 33).Select(i => i * 0.1f)] : [];
                 using PackedWeight weight = PackedWeight.Create(team, [matrix], bias, dtype);
-                foreach (int numRows in new[] { 0, 1, 2, 7, 13, 50 })
+                foreach (int numRows in new[] { 0, 1, 7, 13, 50 })
                 {
                     using TestTensor x = new TestTensor(numRows, numColumns).FillRandom(numRows);
                     using var output = new TestTensor(numRows, numOutputs);
@@ -87,7 +87,7 @@ public class MatMulKernelTests
             }
 
             if (variant == "scalar" && team == team5) continue;
-            int step = variant == "scalar" ? 64 : team == team5 ? 17 : 1;
+            int step = variant == "scalar" ? 64 : variant == VariantNames.First() && team == team2 ? 1 : 17;
             for (int numRows = 1; numRows <= MaxRows; numRows += step)
             {
                 int first = numRows * 7 % (MaxRows - numRows + 1);

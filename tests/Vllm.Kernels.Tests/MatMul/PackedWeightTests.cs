@@ -11,7 +11,7 @@ public class PackedWeightTests
     /// <summary>fp16 scales of K formats are rounded products; a weight is off by that of its scale and its min.</summary>
     const float KScaleTolerance = 1 / 2048f;
 
-    static bool HasProductScales(GgmlType type) => type is >= GgmlType.Q2_K and <= GgmlType.Q6_K;
+    static bool HasProductScales(GgmlType type) => type is (>= GgmlType.Q2_K and <= GgmlType.Q6_K) or GgmlType.IQ4_XS;
 
     public static TheoryData<GgmlType> Types => [.. RandomMatrix.Types];
 

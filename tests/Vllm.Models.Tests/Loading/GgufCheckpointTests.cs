@@ -29,23 +29,30 @@ public class GgufCheckpointTests
     }
 
     [Fact]
-    public void Tensors_HaveRowsOfHeadsInHalves()
+    public void FileRow_TakesApartThePairsOfEachHead()
     {
-        using var folder = new TempFolder();
-        string path = folder.Write("model.gguf", GgufBuilder.Llama().Tensor("blk.0.attn_q.bias", GgmlType.F32, 4).Build());
-        using GgufFile file = GgufFile.Open(path);
-        using Checkpoint checkpoint = Checkpoint.Open(path);
-
-        int[] order = [0, 2, 1, 3];
-        int[] rows = [.. order.Select(row => checkpoint.Get("model.layers.0.self_attn.q_proj.weight", 4, 4).Rows.FileRow(row))];
-
-        // Heads of two have one pair, which both orders write the same way; heads of four do not.
-        Assert.Equal([0, 2, 1, 3], rows);
+        Assert.Equal([0, 1, 2, 3], Enumerable.Range(0, 4).Select(new RowMap(2).FileRow));
         Assert.Equal([0, 2, 1, 3, 4, 6, 5, 7], Enumerable.Range(0, 8).Select(new RowMap(4).FileRow));
         Assert.Equal([0, 2, 4, 1, 3, 5], Enumerable.Range(0, 6).Select(new RowMap(6).FileRow));
-        Assert.True(checkpoint.Get("model.layers.0.self_attn.v_proj.weight", 4, 4).Rows.IsIdentity);
-        Assert.Equal(file.Tensors["blk.0.attn_q.bias"].ToArray(),
-            checkpoint.Get("model.layers.0.self_attn.q_proj.bias", 4).ToArray());
+        Assert.Equal([5, 3], new[] { 5, 3 }.Select(default(RowMap).FileRow));
+    }
+
+    [Fact]
+    public void Get_ReordersRowsOfQueriesAndKeysOnly()
+    {
+        using var folder = new TempFolder();
+        string path = folder.Write("model.gguf", GgufBuilder.Llama(headDim: 4).Build());
+        using GgufFile file = GgufFile.Open(path);
+        using Checkpoint checkpoint = Checkpoint.Open(path);
+        CheckpointTensor query = checkpoint.Get("model.layers.0.self_attn.q_proj.weight", 8, 4);
+
+        Assert.Equal(new RowMap(4), query.Rows);
+        Assert.Equal(query.Rows, checkpoint.Get("model.layers.0.self_attn.k_proj.weight", 8, 4).Rows);
+        Assert.True(checkpoint.Get("model.layers.0.self_attn.v_proj.weight", 8, 4).Rows.IsIdentity);
+        Assert.Equal(file.Tensors["blk.0.attn_q.weight"].Row(2), query.Row(1));
+        float[] bias = file.Tensors["blk.0.attn_q.bias"].ToArray();
+        Assert.Equal([bias[0], bias[2], bias[1], bias[3], bias[4], bias[6], bias[5], bias[7]],
+            checkpoint.Get("model.layers.0.self_attn.q_proj.bias", 8).ToArray());
     }
 
     [Fact]

@@ -57,7 +57,7 @@ public class SafetensorsFileTests
     [InlineData(Sound, 10, -1L, "header")]
     [InlineData(Sound, 10, 20L, "JSON")]
     [InlineData("[]", 0, null, "JSON")]
-    [InlineData("""{"a":1}""", 0, null, "a.")]
+    [InlineData("""{"a":1}""", 0, null, "a")]
     [InlineData("""{"a":{}}""", 0, null, "a.dtype")]
     [InlineData("""{"a":{"dtype":"F33","shape":[],"data_offsets":[0,4]}}""", 4, null, "a.dtype")]
     [InlineData("""{"a":{"dtype":"F32","shape":"x","data_offsets":[0,4]}}""", 4, null, "a.shape")]

@@ -2,6 +2,7 @@ using System.IO.Compression;
 using System.Text.Json;
 using Vllm.Tests;
 using Vllm.Text.Tokenization;
+using Vllm.Text.Tokenization.Json;
 
 namespace Vllm.Text.Tests.Tokenization;
 

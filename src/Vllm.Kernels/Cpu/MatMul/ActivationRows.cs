@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 
 namespace Vllm.Kernels.Cpu.MatMul;
 
@@ -129,8 +130,11 @@ static unsafe class ActivationRows
         }
     }
 
+    /// <summary>To nearest, ties to even: what the conversion instruction does by itself.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    static Vector512<int> Round(Vector512<float> values) => Vector512.ConvertToInt32Native(Vector512.Round(values));
+    static Vector512<int> Round(Vector512<float> values) => Avx512F.IsSupported
+        ? Avx512F.ConvertToVector512Int32(values)
+        : Vector512.ConvertToInt32Native(Vector512.Round(values));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     static float MaxAcross(Vector512<float> values)
@@ -145,6 +149,12 @@ static unsafe class ActivationRows
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     static void StoreCodes(Vector512<int> codes, byte* target)
     {
+        if (Avx512F.IsSupported)
+        {
+            Avx512F.ConvertToVector128SByte(codes).Store((sbyte*)target);
+            return;
+        }
+
         Vector256<short> shorts = Vector256.Narrow(codes.GetLower(), codes.GetUpper());
         Vector128.Narrow(shorts.GetLower(), shorts.GetUpper()).Store((sbyte*)target);
     }

@@ -70,8 +70,9 @@ sealed unsafe class MatMulKernel : IDisposable
 
     static Dictionary<PanelFormat, MatMulVariant> Choose(MatMulVariant[] variants, string? name)
     {
-        if (!string.IsNullOrEmpty(name) && !variants.Any(variant => variant.Name == name))
-            throw new ArgumentException($"no variant '{name}' of the matrix product: {string.Join(", ", variants.Select(v => v.Name))}");
+        IEnumerable<string> supported = variants.Where(variant => PanelFormat.All.Any(variant.Supports)).Select(variant => variant.Name);
+        if (!string.IsNullOrEmpty(name) && !supported.Contains(name))
+            throw new ArgumentException($"matrix product '{name}': this machine can run {string.Join(", ", supported)}");
         var chosen = new Dictionary<PanelFormat, MatMulVariant>();
         foreach (PanelFormat format in PanelFormat.All)
         {

@@ -47,7 +47,8 @@ sealed unsafe class PackedWeight : Weight
             throw new ArgumentException($"{parts[0].Name}: a bias of {bias.Length} for {numOutputs} outputs", nameof(bias));
 
         List<(PanelFormat Format, List<StoredMatrix> Parts)> runs = RunsOfOneFormat(parts, dtype);
-        var panels = new NativeBuffer(runs.Sum(run => PanelGroup.GroupBytes(run.Format, NumRows(run.Parts), numInputs)));
+        long panelsBytes = runs.Sum(run => PanelGroup.GroupBytes(run.Format, NumRows(run.Parts), numInputs));
+        var panels = new NativeBuffer(panelsBytes, isZeroed: false);
         var groups = new PanelGroup[runs.Count];
         byte* address = (byte*)panels.Address;
         int firstOutput = 0;

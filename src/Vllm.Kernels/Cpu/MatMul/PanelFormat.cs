@@ -44,7 +44,7 @@ sealed class PanelFormat
     /// <summary>[K / 2][32][2], in blocks of 8 columns.</summary>
     public static PanelFormat BF16 { get; } = new("bf16", ActivationForm.BF16, 8, 4 * LineBytes);
 
-    /// <summary>Q8_0, Q5_0, IQ4_NL.</summary>
+    /// <summary>Q8_0, Q5_0, IQ4_NL, IQ4_XS.</summary>
     public static PanelFormat Int8 { get; } = Quantized("int8 g32", 32, 8, false);
 
     /// <summary>Q5_1, Q5_K.</summary>

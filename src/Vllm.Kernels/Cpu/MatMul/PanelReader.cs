@@ -47,11 +47,4 @@ static unsafe class PanelReader
 static class BFloat16
 {
     public static float ToSingle(ushort bits) => BitConverter.UInt32BitsToSingle((uint)bits << 16);
-
-    /// <summary>Rounds to nearest, ties to even; NaN stays NaN.</summary>
-    public static ushort FromSingle(float value)
-    {
-        uint bits = BitConverter.SingleToUInt32Bits(value);
-        return (ushort)((float.IsNaN(value) ? bits | 0x400000 : bits + 0x7FFF + (bits >> 16 & 1)) >> 16);
-    }
 }

@@ -1,0 +1,44 @@
+using Microsoft.AspNetCore.Http;
+using Vllm.Server.Protocol;
+
+namespace Vllm.Server.ChatCompletions;
+
+/// <summary><c>POST /v1/chat/completions</c>, the way of a request: 1. read and check the body, 2. render the
+/// conversation with the model's chat template, 3. tokenize, 4. settle the sampling parameters, 5. submit to the engine,
+/// 6. answer whole or as a stream of chunks.</summary>
+sealed class ChatCompletionsEndpoint(Generator generator, ChatPrompts chatPrompts)
+{
+    public async Task Handle(HttpContext context)
+    {
+        // 1. Errors throw a RequestException, which the endpoint boundary answers.
+        ChatCompletionRequest request = ChatCompletionRequest.Parse(await JsonBody.Read(context.Request), generator.Options);
+        GenerationFields fields = request.Generation;
+        generator.Admit();
+        string model = generator.Models.Resolve(fields.Model);
+        string id = Generator.RequestId(context, "chatcmpl-", fields.RequestId);
+
+        // 2.
+        string prompt = chatPrompts.Render(request.Conversation);
+
+        // 3.
+        IReadOnlyList<int> promptTokenIds = generator.Prompts.Encode(
+            prompt, request.AddSpecialTokens, fields.TruncatePromptTokens, fields.TruncateRight);
+
+        // 4. An echoed prompt comes with log-probabilities like the answer's.
+        int? logprobs = request.Logprobs ? request.TopLogprobs : null;
+        SamplingParams samplingParams = fields.ToSamplingParams(
+            generator.Engine.Config.SamplingDefaults,
+            generator.MaxTokens(request.MaxTokens, promptTokenIds.Count),
+            logprobs,
+            fields.PromptLogprobs ?? (fields.Echo ? request.TopLogprobs : null));
+
+        // 5. Leaving the stream, or the client's leaving, aborts the request in the engine.
+        IAsyncEnumerable<RequestOutput> outputs = generator.Generate(
+            id, promptTokenIds, samplingParams, fields, Generator.Priority(context, fields), context.RequestAborted);
+
+        // 6.
+        var answer = new ChatAnswer(generator, request, id, model, prompt, promptTokenIds);
+        if (fields.Stream) await new ChatStream(generator, request, answer).Send(context, outputs);
+        else await answer.Send(context, outputs);
+    }
+}

@@ -1,0 +1,72 @@
+using System.Text.Json;
+using Vllm.Server.Protocol;
+
+namespace Vllm.Server.Completions;
+
+/// <summary>The body of <c>POST /v1/completions</c>.</summary>
+sealed record CompletionRequest
+{
+    /// <summary>vLLM's <c>max_tokens</c> when the request has none.</summary>
+    const int DefaultMaxTokens = 16;
+
+    public required GenerationFields Generation { get; init; }
+    public required IReadOnlyList<CompletionPrompt> Prompts { get; init; }
+    public required Int128 MaxTokens { get; init; }
+    public required int? Logprobs { get; init; }
+    public required bool AddSpecialTokens { get; init; }
+
+    /// <summary>Return the prompt alone. One token is computed all the same, and counted.</summary>
+    public bool EchoesOnly => Generation.Echo && MaxTokens == 0;
+
+    /// <exception cref="RequestException">The body is not a valid request.</exception>
+    public static CompletionRequest Parse(JsonElement body)
+    {
+        var fields = new RequestFields(body);
+        EarlyChecks.StreamOptions(fields);
+        EarlyChecks.PromptLogprobs(fields);
+        if (EarlyChecks.Number(fields, "logprobs") is { } logprobs) EarlyChecks.AtLeastMinusOne(logprobs, "logprobs");
+        EarlyChecks.TokenIdLogprobs(fields, "set");
+        RequirePrompt(fields);
+        EarlyChecks.CacheSalt(fields);
+        RequestSchema.Instance.Require("CompletionRequest", body);
+        UnsupportedFields.Refuse(fields);
+        if (fields.TryGet("suffix", out _))
+        {
+            throw new RequestException(
+                ApiError.BadRequest("suffix is only supported for models with FIM completion rendering", "suffix"));
+        }
+        return new CompletionRequest
+        {
+            Generation = GenerationFields.Read(fields),
+            Prompts = ReadPrompts(fields),
+            MaxTokens = fields.Integer("max_tokens") ?? DefaultMaxTokens,
+            Logprobs = fields.Int("logprobs"),
+            AddSpecialTokens = fields.Bool("add_special_tokens", true),
+        };
+    }
+
+    static void RequirePrompt(RequestFields fields)
+    {
+        bool isMissing = !fields.TryGet("prompt", out JsonElement prompt) || prompt.ValueKind == JsonValueKind.String && prompt.ValueEquals("");
+        if (!isMissing || fields.TryGet("prompt_embeds", out _)) return;
+        throw new RequestException(ApiError.Field("Either prompt or prompt_embeds must be provided and non-empty.", "prompt"));
+    }
+
+    static List<CompletionPrompt> ReadPrompts(RequestFields fields)
+    {
+        fields.TryGet("prompt", out JsonElement prompt);
+        if (prompt.ValueKind == JsonValueKind.String) return [new(JsonText.Of(prompt), null)];
+        if (prompt.GetArrayLength() == 0) throw new RequestException(ApiError.BadRequest("You must pass at least one prompt"));
+        if (prompt[0].ValueKind is not (JsonValueKind.Array or JsonValueKind.String) || IsNumberInText(prompt))
+            return [new(null, RequestFields.IntList(prompt))];
+        return [.. prompt.EnumerateArray().Select(p => p.ValueKind == JsonValueKind.String
+            ? new CompletionPrompt(JsonText.Of(p), null)
+            : new CompletionPrompt(null, RequestFields.IntList(p)))];
+    }
+
+    /// <summary>A list of strings that are all numbers is one of token ids only where some item is a number.</summary>
+    static bool IsNumberInText(JsonElement prompt) => prompt.EnumerateArray().Any(p => p.ValueKind == JsonValueKind.Number);
+}
+
+/// <summary>One prompt: a text, or the ids of its tokens.</summary>
+sealed record CompletionPrompt(string? Text, IReadOnlyList<int>? TokenIds);

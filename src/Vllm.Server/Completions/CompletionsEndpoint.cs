@@ -1,0 +1,58 @@
+using Microsoft.AspNetCore.Http;
+using Vllm.Server.Protocol;
+
+namespace Vllm.Server.Completions;
+
+/// <summary><c>POST /v1/completions</c>: 1. read and check the request, 2. tokenize the prompts, 3. settle the sampling
+/// parameters, 4. run the prompts at the same time, 5. answer with all choices or with a stream.</summary>
+sealed class CompletionsEndpoint(Generator generator)
+{
+    public async Task Handle(HttpContext context)
+    {
+        // 1.
+        CompletionRequest request = CompletionRequest.Parse(await JsonBody.Read(context.Request));
+        GenerationFields fields = request.Generation;
+        generator.Admit();
+        string model = generator.Models.Resolve(fields.Model);
+        string id = Generator.RequestId(context, "cmpl-", fields.RequestId);
+
+        // 2.
+        EncodedPrompt[] prompts = [.. request.Prompts.Select(p => Encode(request, p))];
+
+        // 3.
+        SamplingParams[] samplingParams = [.. prompts.Select(p => ToSamplingParams(request, p.TokenIds.Count))];
+
+        // 4.
+        int priority = Generator.Priority(context, fields);
+        IAsyncEnumerable<(int Index, RequestOutput Output)> outputs = PromptOutputs.Merge(
+            [.. prompts.Select((p, i) => (Func<CancellationToken, IAsyncEnumerable<RequestOutput>>)(cancellationToken =>
+                generator.Generate($"{id}-{i}", p.TokenIds, samplingParams[i], fields, priority, cancellationToken)))],
+            context.RequestAborted);
+
+        // 5.
+        var answer = new CompletionAnswer(generator, request, prompts, id, model);
+        if (fields.Stream) await answer.Stream(context, outputs);
+        else await answer.Whole(context, outputs);
+    }
+
+    EncodedPrompt Encode(CompletionRequest request, CompletionPrompt prompt)
+    {
+        (int? limit, bool right) = (request.Generation.TruncatePromptTokens, request.Generation.TruncateRight);
+        IReadOnlyList<int> ids = prompt.TokenIds is { } given
+            ? generator.Prompts.Check(given, limit, right)
+            : generator.Prompts.Encode(prompt.Text!, request.AddSpecialTokens, limit, right);
+        return new EncodedPrompt(prompt.Text, ids);
+    }
+
+    SamplingParams ToSamplingParams(CompletionRequest request, int numPromptTokens)
+    {
+        Int128 maxTokens = request.EchoesOnly ? 1 : generator.MaxTokens(request.MaxTokens, numPromptTokens);
+        // An echoed prompt is shown with log-probabilities like the answer's.
+        int? promptLogprobs = request.Generation.PromptLogprobs ?? (request.Generation.Echo ? request.Logprobs : null);
+        return request.Generation.ToSamplingParams(
+            generator.Engine.Config.SamplingDefaults, maxTokens, request.Logprobs, promptLogprobs);
+    }
+}
+
+/// <summary>A prompt as it is run; the text is there when the client sent text.</summary>
+sealed record EncodedPrompt(string? Text, IReadOnlyList<int> TokenIds);
