@@ -26,7 +26,7 @@ namespace Vllm.Kernels.Cpu.Attention;
 /// Zen 4, where two tiles do not fit the L1 cache; every line, one tile ahead (2 to 4 tiles were slower).
 /// The rescaling is lazy to save time, and decided row by row: rows that come along are multiplied by exactly 1.
 /// </summary>
-sealed class TileEmitter(Assembler a, int dims, int columns, int numRows, int numMaskedSubs, PrefetchLines prefetch)
+sealed class AttentionTileEmitter(Assembler a, int dims, int columns, int numRows, int numMaskedSubs, PrefetchLines prefetch)
 {
     const int SubTiles = TileKernel.TileTokens / TileKernel.SubTokens;
     const int WeightRowBytes = TileKernel.TileTokens * 2;
