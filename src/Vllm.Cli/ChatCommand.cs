@@ -7,7 +7,7 @@ namespace Vllm.Cli;
 static class ChatCommand
 {
     public static Command<ClientArguments> Command { get; } = new(
-        "chat", "Talks with a model on the terminal.", new ClientArguments(),
+        "chat", "Talks with a model on the terminal.", ClientArguments.Default,
         ClientArguments.Table()
             .Value("--system-prompt", ValueTypes.OptionalText("TEXT"), args => args.SystemPrompt, (args, v) => args with { SystemPrompt = v },
                 "What the model is told before the conversation.")

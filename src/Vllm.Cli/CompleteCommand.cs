@@ -10,7 +10,7 @@ static class CompleteCommand
     const int DefaultMaxTokens = 128;
 
     public static Command<ClientArguments> Command { get; } = new(
-        "complete", "Continues a text.", new ClientArguments { MaxTokens = DefaultMaxTokens },
+        "complete", "Continues a text.", ClientArguments.Default with { MaxTokens = DefaultMaxTokens },
         ClientArguments.Table().IncludeEngine().Options,
         RunAsync,
         new("PROMPT", "The text to continue. Without it, what is piped in; on a terminal, line by line.",

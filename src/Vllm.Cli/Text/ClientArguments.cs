@@ -5,6 +5,9 @@ namespace Vllm.Cli.Text;
 /// <summary>The arguments of chat and complete.</summary>
 sealed record ClientArguments : CommandArguments
 {
+    /// <summary>One request at a time needs buffers for one.</summary>
+    public static ClientArguments Default { get; } = new() { Engine = new() { Model = "", MaxNumSeqs = 1 } };
+
     /// <summary>Base of a server's API; null = an engine in this process.</summary>
     public string? Url { get; init; }
 

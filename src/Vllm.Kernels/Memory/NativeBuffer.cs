@@ -15,16 +15,18 @@ public sealed unsafe partial class NativeBuffer : IDisposable
     /// where it is refused, small pages serve.</summary>
     const int AdviseHugePages = 14;
 
-    void* _address;
+    void* _allocation;
 
     public NativeBuffer(long sizeBytes)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(sizeBytes);
         SizeBytes = sizeBytes;
-        _address = NativeMemory.AlignedAlloc((nuint)Math.Max(sizeBytes, 1), (nuint)sizeBytes >= HugePage ? HugePage : CacheLine);
+        nuint alignment = (nuint)sizeBytes >= HugePage ? HugePage : CacheLine;
+        // The system hands out large blocks zeroed and page by page: gigabytes of KV cache cost no time at start.
+        _allocation = NativeMemory.AllocZeroed((nuint)sizeBytes + alignment);
+        Address = (nint)(((nuint)_allocation + alignment - 1) & ~(alignment - 1));
         if (OperatingSystem.IsLinux() && (nuint)sizeBytes >= HugePage)
-            Advise((nint)_address, (nint)(sizeBytes & ~((long)HugePage - 1)), AdviseHugePages);
-        NativeMemory.Clear(_address, (nuint)sizeBytes);
+            Advise(Address, (nint)(sizeBytes & ~((long)HugePage - 1)), AdviseHugePages);
     }
 
     ~NativeBuffer() => Free();
@@ -32,7 +34,7 @@ public sealed unsafe partial class NativeBuffer : IDisposable
     public long SizeBytes { get; }
 
     /// <summary>Address of the first byte; valid until <see cref="Dispose"/>.</summary>
-    public nint Address => (nint)_address;
+    public nint Address { get; private set; }
 
     public void Dispose()
     {
@@ -42,8 +44,9 @@ public sealed unsafe partial class NativeBuffer : IDisposable
 
     void Free()
     {
-        NativeMemory.AlignedFree(_address);
-        _address = null;
+        NativeMemory.Free(_allocation);
+        _allocation = null;
+        Address = 0;
     }
 
     [LibraryImport("libc", EntryPoint = "madvise")]
