@@ -48,7 +48,7 @@ sealed unsafe class PackedWeight : Weight
 
         List<(PanelFormat Format, List<StoredMatrix> Parts)> runs = RunsOfOneFormat(parts, dtype);
         long panelsBytes = runs.Sum(run => PanelGroup.GroupBytes(run.Format, NumRows(run.Parts), numInputs));
-        var panels = new NativeBuffer(panelsBytes, isZeroed: false);
+        var panels = new NativeBuffer(panelsBytes);
         var groups = new PanelGroup[runs.Count];
         byte* address = (byte*)panels.Address;
         int firstOutput = 0;
