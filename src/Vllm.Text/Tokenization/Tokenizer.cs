@@ -15,8 +15,7 @@ public abstract class Tokenizer
     public static Tokenizer FromFile(string path) => TokenizerJson.Read(File.ReadAllBytes(path), path);
 
     /// <summary>Takes the tokenizer out of the metadata of a GGUF file: strings as <see cref="string"/>, scalars as
-    /// their
-    /// .NET type, arrays as <c>string[]</c>, <c>int[]</c>, <c>float[]</c> ….</summary>
+    /// their .NET type, arrays as <c>string[]</c>, <c>int[]</c>, <c>float[]</c> ….</summary>
     /// <exception cref="TokenizerLoadException">A key is missing, malformed or has an unknown value.</exception>
     public static Tokenizer FromGguf(IReadOnlyDictionary<string, object> metadata) => GgufTokenizer.Create(metadata);
 

@@ -54,8 +54,7 @@ sealed class Vocabulary
     }
 
     /// <summary>The id of a token given as UTF-8 text, or -1. An id that is likely, <paramref name="guess"/>, is
-    /// compared
-    /// first: cheaper than a look-up in a table that no cache holds.</summary>
+    /// compared first: cheaper than a look-up in a table that no cache holds.</summary>
     public int Find(ReadOnlySpan<byte> utf8, int guess = -1)
     {
         Span<byte> buffer = utf8.Length <= 512 ? stackalloc byte[utf8.Length] : new byte[utf8.Length];

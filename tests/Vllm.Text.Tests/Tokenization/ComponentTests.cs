@@ -25,8 +25,8 @@ public class ComponentTests
     {
         var failures = new List<string>();
         int numCases = 0;
-        foreach (JsonElement test in Fixtures.Lines(Path.Combine(Fixtures.Family("tokenizers"), "components", file
-            + ".jsonl.gz")))
+        string path = Path.Combine(Fixtures.Family("tokenizers"), "components", file + ".jsonl.gz");
+        foreach (JsonElement test in Fixtures.Lines(path))
         {
             numCases++;
             if (Checks[file](test) is { } problem)

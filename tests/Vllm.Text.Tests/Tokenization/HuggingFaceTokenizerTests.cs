@@ -17,8 +17,8 @@ public class HuggingFaceTokenizerTests
         foreach (JsonElement test in TokenizerFixtures.Cases(folder))
         {
             numCases++;
-            if (Check(tokenizer, test)
-                is { } problem) failures.Add($"{test.GetProperty("name").GetString()}: {problem}");
+            if (Check(tokenizer, test) is { } problem)
+                failures.Add($"{test.GetProperty("name").GetString()}: {problem}");
         }
         Assert.Equal(TokenizerFixtures.Meta(folder).GetProperty("vocab_size").GetInt32(), tokenizer.VocabSize);
 
@@ -38,8 +38,8 @@ public class HuggingFaceTokenizerTests
             TokenEncoding encoding = tokenizer.EncodeWithOffsets(
                 test.GetProperty("text").GetString()!, test.GetProperty("pair").GetString(),
                 test.GetProperty("add_special_tokens").GetBoolean());
-            if (CheckEncoding(encoding, test)
-                is { } problem) failures.Add($"{test.GetProperty("name").GetString()}: {problem}");
+            if (CheckEncoding(encoding, test) is { } problem)
+                failures.Add($"{test.GetProperty("name").GetString()}: {problem}");
         }
 
         TokenizerFixtures.AssertNone(failures, numCases);

@@ -34,8 +34,8 @@ public class IncrementalDetokenizerTests
         foreach (JsonElement test in Fixtures.Lines(Path.Combine(Fixtures.Family("detokenize"), file + ".jsonl.gz")))
         {
             numCases++;
-            if (Check(tokenizer, test)
-                is { } problem) failures.Add($"{test.GetProperty("name").GetString()}: {problem}");
+            if (Check(tokenizer, test) is { } problem)
+                failures.Add($"{test.GetProperty("name").GetString()}: {problem}");
         }
 
         TokenizerFixtures.AssertNone(failures, numCases);
@@ -77,7 +77,8 @@ public class IncrementalDetokenizerTests
         if (reason != test.GetProperty("finish_reason").GetString()) return $"finish reason {reason}";
         JsonElement stopReason = test.GetProperty("stop_reason");
         if (stop is not null && stopReason.ValueKind == JsonValueKind.String
-            && stop != stopReason.GetString()) return $"stop '{stop}'";
+            && stop != stopReason.GetString())
+            return $"stop '{stop}'";
         if (stop is not null != (stopReason.ValueKind == JsonValueKind.String)) return $"stop '{stop}' for {stopReason}";
         int expectedKept = test.GetProperty("output_ids_kept").GetInt32();
         return numKept == expectedKept ? null : $"{numKept} ids kept for {expectedKept}";

@@ -12,10 +12,10 @@ static class UnicodeNormalization
     const int HangulBase = 0xAC00, LeadBase = 0x1100, VowelBase = 0x1161, TrailBase = 0x11A7;
     const int NumVowels = 21, NumTrails = 28, NumHangul = 11172, NumLeads = 19;
 
-    static readonly Lazy<Dictionary<int,
-        int[]>> Canonical = new(() => ParseDecompositions(NormalizationData.Canonical));
-    static readonly Lazy<Dictionary<int,
-        int[]>> Compatible = new(() => ParseDecompositions(NormalizationData.Compatible));
+    static readonly Lazy<Dictionary<int, int[]>> Canonical =
+        new(() => ParseDecompositions(NormalizationData.Canonical));
+    static readonly Lazy<Dictionary<int, int[]>> Compatible =
+        new(() => ParseDecompositions(NormalizationData.Compatible));
     static readonly Lazy<Dictionary<(int, int), int>> Compositions = new(ParseCompositions);
     static readonly Lazy<Dictionary<int, int>> Classes = new(ParseClasses);
 
@@ -25,8 +25,7 @@ static class UnicodeNormalization
     static readonly Lazy<HashSet<int>> ChangedByNfc = new(FindChangedByNfc);
 
     /// <summary>Whether a text is certainly in NFC: it has no code point that NFC may replace, join to the one before
-    /// or
-    /// move. False says nothing.</summary>
+    /// or move. False says nothing.</summary>
     public static bool IsPlainlyNfc(ReadOnlySpan<byte> utf8)
     {
         int firstNonAscii = utf8.IndexOfAnyInRange((byte)0x80, (byte)0xFF);

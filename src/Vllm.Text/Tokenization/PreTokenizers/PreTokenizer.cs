@@ -41,8 +41,8 @@ sealed class SplitPreTokenizer(TextPattern pattern, SplitBehavior behavior, bool
         new(new StringPattern(delimiter), SplitBehavior.Removed);
 
     public static SplitPreTokenizer Digits(bool individual) =>
-        new(new CodePointPattern(c => CodePoints.IsIn(c, Categories.N)), individual ? SplitBehavior.Isolated
-            : SplitBehavior.Contiguous);
+        new(new CodePointPattern(c => CodePoints.IsIn(c, Categories.N)),
+            individual ? SplitBehavior.Isolated : SplitBehavior.Contiguous);
 
     public static SplitPreTokenizer Punctuation(SplitBehavior behavior) =>
         new(new CodePointPattern(IsPunctuation), behavior);

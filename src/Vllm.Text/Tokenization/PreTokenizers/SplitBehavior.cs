@@ -24,8 +24,8 @@ static class PatternSplit
             _ => parts,
         };
         foreach (PatternPart part in parts)
-            if (behavior != SplitBehavior.Removed
-                || !part.IsMatch) pieces.Add(new TextPiece(text.Slice(part.Start, part.End)));
+            if (behavior != SplitBehavior.Removed || !part.IsMatch)
+                pieces.Add(new TextPiece(text.Slice(part.Start, part.End)));
     }
 
     static List<PatternPart> MergeEqual(List<PatternPart> parts)

@@ -73,7 +73,8 @@ sealed class CharClasses
     {
         CharClass result = CharClass.None;
         if ((category & (Categories.L | Categories.M) & ~Categories.Ll) != 0) result |= CharClass.UpperLike;
-        if ((category & (Categories.Ll | Categories.Lm | Categories.Lo | Categories.M)) != 0) result |= CharClass.LowerLike;
+        if ((category & (Categories.Ll | Categories.Lm | Categories.Lo | Categories.M)) != 0)
+            result |= CharClass.LowerLike;
         return result;
     }
 
