@@ -176,22 +176,19 @@ sealed class EngineCore : IDisposable
         NumPreemptions = request.NumPreemptions,
         MaxTokens = request.SamplingParams.MaxTokens,
         N = request.SamplingParams.N,
-        LongestGeneration = LongestGeneration(request.Output!.Stream.Requests),
+        LongestGeneration = LongestGeneration(request.Output!.Stream),
         ArrivalTime = request.ArrivalTimestamp,
         FirstScheduledTime = request.FirstScheduledTime,
         FirstTokenTime = request.FirstTokenTime,
         FinishedTime = _clock.GetTimestamp(),
     });
 
-    /// <summary>Null while one of a prompt's answers goes on.</summary>
-    static int? LongestGeneration(List<Request> siblings)
+    /// <summary>Of a prompt's answers, once the last of them has ended; else null.</summary>
+    static int? LongestGeneration(OutputStream stream)
     {
+        if (++stream.NumEnded < stream.Requests.Count) return null;
         int longest = 0;
-        foreach (Request sibling in siblings)
-        {
-            if (!sibling.IsFinished) return null;
-            longest = Math.Max(longest, sibling.NumOutputTokens);
-        }
+        foreach (Request request in stream.Requests) longest = Math.Max(longest, request.NumOutputTokens);
         return longest;
     }
 }

@@ -8,7 +8,7 @@ namespace Vllm.Server.ChatCompletions;
 
 /// <summary>The answer to a chat request in one body.</summary>
 sealed class ChatAnswer(
-    Generator generator, ChatCompletionRequest request, string id, string model, string prompt, IReadOnlyList<int> promptTokenIds)
+    Generator generator, ChatCompletionRequest request, string id, string prompt, IReadOnlyList<int> promptTokenIds)
 {
     readonly long _created = Generator.UnixTime;
 
@@ -82,7 +82,7 @@ sealed class ChatAnswer(
         json.WriteString("id", id);
         json.WriteString("object", kind);
         json.WriteNumber("created", _created);
-        json.WriteString("model", model);
+        json.WriteString("model", generator.Models.Name);
     }
 
     /// <summary>The prompt as ids and as text, each when asked for.</summary>

@@ -18,7 +18,7 @@ sealed class ChatPrompts(AsyncLLM engine, ServedModels models)
     public string Render(Conversation conversation)
     {
         if (conversation.Messages.Any(m => m.HasMedia))
-            throw new RequestException(ApiError.BadRequest($"{models.Resolve(null)} is not a multimodal model"));
+            throw new RequestException(ApiError.BadRequest($"{models.Name} is not a multimodal model"));
         try
         {
             ChatTemplate template = conversation.Template is { } source ? ChatTemplate.Compile(source) : ModelTemplate();

@@ -9,7 +9,7 @@ namespace Vllm.Server.Completions;
 /// <summary>The answer to a completion request, whole or as a stream. Choice <c>prompt · n + sample</c> belongs to a
 /// prompt's sample.</summary>
 sealed class CompletionAnswer(
-    Generator generator, CompletionRequest request, EncodedPrompt[] prompts, string id, string model)
+    Generator generator, CompletionRequest request, EncodedPrompt[] prompts, string id)
 {
     readonly long _created = Generator.UnixTime;
     readonly bool _asIds = request.Generation.ReturnTokensAsTokenIds || generator.Options.ReturnTokensAsTokenIds;
@@ -134,7 +134,7 @@ sealed class CompletionAnswer(
         json.WriteString("id", id);
         json.WriteString("object", "text_completion");
         json.WriteNumber("created", _created);
-        json.WriteString("model", model);
+        json.WriteString("model", generator.Models.Name);
     }
 
     /// <summary>The text with the prompt before it when it is echoed. A client that gets the prompt's ids does not get its
