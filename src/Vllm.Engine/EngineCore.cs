@@ -176,11 +176,24 @@ sealed class EngineCore : IDisposable
         NumPreemptions = request.NumPreemptions,
         MaxTokens = request.SamplingParams.MaxTokens,
         N = request.SamplingParams.N,
+        LongestGeneration = LongestGeneration(request.Output!.Stream.Requests),
         ArrivalTime = request.ArrivalTimestamp,
         FirstScheduledTime = request.FirstScheduledTime,
         FirstTokenTime = request.FirstTokenTime,
         FinishedTime = _clock.GetTimestamp(),
     });
+
+    /// <summary>Null while one of a prompt's answers goes on.</summary>
+    static int? LongestGeneration(List<Request> siblings)
+    {
+        int longest = 0;
+        foreach (Request sibling in siblings)
+        {
+            if (!sibling.IsFinished) return null;
+            longest = Math.Max(longest, sibling.NumOutputTokens);
+        }
+        return longest;
+    }
 }
 
 /// <summary>What the engine thread is asked to do.</summary>

@@ -11,6 +11,7 @@ using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Vllm.Server.ChatCompletions;
 using Vllm.Server.Completions;
+using Vllm.Server.Generation;
 using Vllm.Server.Health;
 using Vllm.Server.Http;
 using Vllm.Server.Metrics;
@@ -56,8 +57,9 @@ public sealed class ApiServer : IAsyncDisposable
         catch (IOException e) when (e.InnerException is AddressInUseException)
         {
             await app.DisposeAsync();
+            string place = options.Uds ?? $"Port {options.Port}";
             throw new ServerStartException(
-                $"Port {options.Port} is in use. Stop the program that listens there, or choose another with --port.", e);
+                $"{place} is in use. Stop the program that listens there, or choose another with --port or --uds.", e);
         }
         catch (Exception e) when (e is IOException or System.Net.Sockets.SocketException)
         {
@@ -73,7 +75,8 @@ public sealed class ApiServer : IAsyncDisposable
         kestrel.Limits.MaxRequestBodySize = options.MaxRequestBodySizeBytes;
         if (options.Uds is { } path)
         {
-            File.Delete(path); // left behind by a process that was killed
+            // Left behind by a process that was killed. (A socket has no length; a file that has one is not ours.)
+            if (File.Exists(path) && new FileInfo(path).Length == 0) File.Delete(path);
             kestrel.ListenUnixSocket(path);
         }
         else if (options.Host is null)

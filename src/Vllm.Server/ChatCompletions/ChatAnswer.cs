@@ -1,5 +1,7 @@
 using System.Text.Json;
 using Microsoft.AspNetCore.Http;
+using Vllm.Server.Generation;
+using Vllm.Server.Metrics;
 using Vllm.Server.Protocol;
 
 namespace Vllm.Server.ChatCompletions;
@@ -28,6 +30,7 @@ sealed class ChatAnswer(
     {
         RequestOutput? result = null;
         await foreach (RequestOutput output in outputs) result = output;
+        LoadMetricsHeader.Add(context, generator.Engine.Metrics);
         await JsonText.Respond(context, (this, result!), static (json, x) => x.Item1.Write(json, x.Item2));
     }
 

@@ -1,5 +1,7 @@
 using Microsoft.AspNetCore.Http;
+using Vllm.Server.Generation;
 using Vllm.Server.Protocol;
+using Vllm.Server.Requests;
 
 namespace Vllm.Server.ChatCompletions;
 

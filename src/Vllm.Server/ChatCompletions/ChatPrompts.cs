@@ -2,6 +2,7 @@ using System.Buffers;
 using System.Text.Json;
 using Vllm.Server.Models;
 using Vllm.Server.Protocol;
+using Vllm.Server.Requests;
 using Vllm.Text.ChatTemplates;
 
 namespace Vllm.Server.ChatCompletions;

@@ -1,5 +1,7 @@
 using System.Text.Json;
 using Microsoft.AspNetCore.Http;
+using Vllm.Server.Generation;
+using Vllm.Server.Metrics;
 using Vllm.Server.Protocol;
 
 namespace Vllm.Server.Completions;
@@ -18,6 +20,7 @@ sealed class CompletionAnswer(
     {
         var results = new RequestOutput[prompts.Length];
         await foreach ((int index, RequestOutput output) in outputs) results[index] = output;
+        LoadMetricsHeader.Add(context, generator.Engine.Metrics);
         await JsonText.Respond(context, (this, results), static (json, x) => x.Item1.WriteWhole(json, x.results));
     }
 
@@ -67,7 +70,7 @@ sealed class CompletionAnswer(
         {
             var choices = new StreamedChoice[prompts.Length * Fields.N];
             int? numCachedTokens = null;
-            await foreach ((int index, RequestOutput result) in outputs)
+            await foreach ((int index, RequestOutput result) in events.KeepAlive(outputs, generator.Options.SseKeepAliveInterval))
             {
                 numCachedTokens ??= result.NumCachedTokens;
                 foreach (CompletionOutput output in result.Outputs)

@@ -1,5 +1,6 @@
 using Microsoft.AspNetCore.Http;
-using Vllm.Server.Protocol;
+using Vllm.Server.Generation;
+using Vllm.Server.Requests;
 
 namespace Vllm.Server.Completions;
 

@@ -1,7 +1,9 @@
 using System.Text.Json;
 using Microsoft.AspNetCore.Http;
 using Vllm.Server.ChatCompletions;
+using Vllm.Server.Generation;
 using Vllm.Server.Protocol;
+using Vllm.Server.Requests;
 
 namespace Vllm.Server.Tokenize;
 

@@ -98,8 +98,7 @@ sealed class TemplateInspection
     }
 
     /// <summary>Inside macros the innermost one that is called with message contents decides; outside of all, a
-    /// variable
-    /// of the name <c>content</c> is one.</summary>
+    /// variable of the name <c>content</c> is one.</summary>
     bool IsContentVariable(For loop, string name)
     {
         bool inMacro = false;

@@ -38,8 +38,8 @@ public sealed class ServerSentEventsTests
     [Fact]
     public async Task ErrorInStream_IsAnEventBeforeTheEndMark()
     {
-        string text = await Written(events => EndpointBoundary.Stream(
-            events, () => throw new RequestException(ApiError.Field("no", "x"))));
+        string text = await Written(events => Assert.ThrowsAsync<RequestException>(() => EndpointBoundary.Stream(
+            events, () => throw new RequestException(ApiError.Field("no", "x")))));
 
         Assert.Equal("data: {\"error\":{\"message\":\"no (parameter=x)\",\"type\":\"BadRequestError\",\"param\":\"x\",\"code\":400}}\n\n"
             + "data: [DONE]\n\n", text);

@@ -6,8 +6,12 @@ namespace Vllm.Tests.Replay;
 /// <summary>Compares one answer with the recorded one, in the way that the case asks for.</summary>
 static class ExchangeComparison
 {
-    /// <summary>The first difference, or null.</summary>
-    public static string? Difference(RecordedCase recorded, RecordedExchange exchange, Answer answer)
+    /// <summary>What shows text, and so the bytes that the reference decodes together with the prompt's last ones.</summary>
+    static readonly string[] Texts = ["text", "content", "logprobs"];
+
+    /// <summary>The first difference, or null. Members named in <paramref name="ignored"/> do not count.</summary>
+    public static string? Difference(
+        RecordedCase recorded, RecordedExchange exchange, Answer answer, IReadOnlyList<string> ignored)
     {
         JsonElement response = exchange.Response;
         int status = response.GetProperty("status").GetInt32();
@@ -16,14 +20,21 @@ static class ExchangeComparison
         if (response.TryGetProperty("body_omitted", out _) || exchange.Compare == "status") return null;
         if (response.TryGetProperty("text", out JsonElement text))
             return text.GetString() == answer.Text ? null : $"text: {Short(answer.Text)}";
-        if (response.TryGetProperty("events", out JsonElement events)) return StreamDifference(recorded, exchange, events, answer);
-        JsonElement expected = response.GetProperty("json");
-        if (exchange.Compare == "error" || status >= 400) return ErrorDifference(exchange, expected, answer.Json);
+        if (response.TryGetProperty("events", out JsonElement events)) return StreamDifference(recorded, exchange, events, answer, ignored);
+        JsonElement expected = Without(response.GetProperty("json"), ignored);
+        JsonElement actual = Without(answer.Json, ignored);
+        return exchange.Compare == "error" || status >= 400
+            ? ErrorDifference(exchange, expected, actual)
+            : BodyDifference(recorded, exchange, expected, actual);
+    }
+
+    static string? BodyDifference(RecordedCase recorded, RecordedExchange exchange, JsonElement expected, JsonElement actual)
+    {
         if (exchange.Compare is "structure" or "same-steps" || recorded.IsNearTie)
-            return JsonComparison.StructureDifference(expected, answer.Json);
+            return JsonComparison.StructureDifference(expected, actual);
         return recorded.HasUnclearText
-            ? JsonComparison.Difference(WithoutText(expected), WithoutText(answer.Json))
-            : JsonComparison.Difference(expected, answer.Json);
+            ? JsonComparison.Difference(Without(expected, Texts), Without(actual, Texts))
+            : JsonComparison.Difference(expected, actual);
     }
 
     static string? HeaderDifference(JsonElement response, Answer answer)
@@ -44,41 +55,32 @@ static class ExchangeComparison
         bool wordsMatter = exchange.MessageKind is "vllm" or "framework";
         return wordsMatter
             ? JsonComparison.Difference(expected, actual)
-            : JsonComparison.Difference(WithoutMessage(expected), WithoutMessage(actual));
+            : JsonComparison.Difference(Without(expected, ["message"]), Without(actual, ["message"]));
     }
 
-    static string? StreamDifference(RecordedCase recorded, RecordedExchange exchange, JsonElement events, Answer answer)
-    {
-        JsonElement expected = JoinedStream.Join([.. events.EnumerateArray().Select(e => e.GetProperty("data"))]);
-        JsonElement actual = JoinedStream.Join(answer.Events);
-        if (exchange.Compare is "structure" or "same-steps" || recorded.IsNearTie)
-            return JsonComparison.StructureDifference(expected, actual);
-        return recorded.HasUnclearText
-            ? JsonComparison.Difference(WithoutText(expected), WithoutText(actual))
-            : JsonComparison.Difference(expected, actual);
-    }
+    static string? StreamDifference(
+        RecordedCase recorded, RecordedExchange exchange, JsonElement events, Answer answer, IReadOnlyList<string> ignored) =>
+        BodyDifference(recorded, exchange,
+            Without(JoinedStream.Join([.. events.EnumerateArray().Select(e => e.GetProperty("data"))]), ignored),
+            Without(JoinedStream.Join(answer.Events), ignored));
 
-    static JsonElement WithoutMessage(JsonElement body)
+    /// <summary>A copy without members of some names, at any depth.</summary>
+    static JsonElement Without(JsonElement body, IReadOnlyList<string> names)
     {
+        if (names.Count == 0) return body;
         JsonNode copy = JsonNode.Parse(body.GetRawText())!;
-        if (copy["error"] is JsonObject error) error.Remove("message");
-        return ToElement(copy);
+        Remove(copy, names);
+        return JsonDocument.Parse(copy.ToJsonString()).RootElement;
     }
 
-    static JsonElement WithoutText(JsonElement body)
+    static void Remove(JsonNode? node, IReadOnlyList<string> names)
     {
-        JsonNode copy = JsonNode.Parse(body.GetRawText())!;
-        foreach (JsonNode? choice in copy["choices"] as JsonArray ?? [])
-        {
-            choice!.AsObject().Remove("text");
-            choice.AsObject().Remove("content");
-            choice.AsObject().Remove("logprobs");
-            (choice["message"] as JsonObject)?.Remove("content");
-        }
-        return ToElement(copy);
+        if (node is JsonArray array)
+            foreach (JsonNode? item in array) Remove(item, names);
+        if (node is not JsonObject members) return;
+        foreach (string name in names) members.Remove(name);
+        foreach ((_, JsonNode? value) in members) Remove(value, names);
     }
-
-    static JsonElement ToElement(JsonNode node) => JsonDocument.Parse(node.ToJsonString()).RootElement;
 
     static string Short(string text) => text.Length > 160 ? text[..160] + "…" : text;
 }

@@ -34,7 +34,7 @@ static class JoinedStream
         if (chunks.Count > 0)
         {
             joined["first"] = First(chunks[0]);
-            joined["last"] = WithoutCuts(chunks[^1]);
+            joined["last"] = Last(chunks[^1]);
             joined["ids"] = chunks.Where(c => c.TryGetProperty("id", out _)).Select(c => c.GetProperty("id").GetString()).Distinct().Count();
         }
         return JsonDocument.Parse(joined.ToJsonString()).RootElement;
@@ -82,6 +82,18 @@ static class JoinedStream
         first.AsObject().Remove("system_fingerprint");
         foreach (JsonNode? choice in first["choices"] as JsonArray ?? []) choice!.AsObject().Remove("index");
         return first;
+    }
+
+    /// <summary>The prompt's ids come with the first chunk, which may be the last one.</summary>
+    static JsonNode Last(JsonElement chunk)
+    {
+        JsonNode last = WithoutCuts(chunk);
+        foreach (JsonNode? choice in last["choices"] as JsonArray ?? [])
+        {
+            choice!.AsObject().Remove("prompt_token_ids");
+            choice.AsObject().Remove("index");
+        }
+        return last;
     }
 
     static JsonNode WithoutCuts(JsonElement chunk)

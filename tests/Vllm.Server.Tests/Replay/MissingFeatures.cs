@@ -23,16 +23,12 @@ static class MissingFeatures
         "guided_json", "guided_regex", "guided_choice", "guided_grammar",
     ];
 
-    /// <summary>Request headers, likewise.</summary>
-    static readonly string[] Headers = ["endpoint-load-metrics-format"];
 
     /// <summary>The feature, or null when the request uses none.</summary>
     public static string? Of(RecordedExchange exchange)
     {
         string path = exchange.Path.Split('?')[0];
         if (Paths.FirstOrDefault(p => path.StartsWith(p, StringComparison.Ordinal)) is { } missing) return missing;
-        JsonElement headers = exchange.Request.GetProperty("headers");
-        if (Headers.FirstOrDefault(h => headers.TryGetProperty(h, out _)) is { } header) return header;
         if (exchange.Body is not { ValueKind: JsonValueKind.Object } body) return null;
         if (Fields.FirstOrDefault(f => Has(body, f)) is { } field) return field;
         if (Has(body, "use_beam_search") && body.GetProperty("use_beam_search").ValueKind == JsonValueKind.True) return "use_beam_search";

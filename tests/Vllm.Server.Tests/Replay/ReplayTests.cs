@@ -14,23 +14,25 @@ public sealed class ReplayTests(ITestOutputHelper output)
     public static TheoryData<string> TinyRuns =>
         [.. Fixtures.Folders("server").Select(f => Path.GetFileName(f)!).Where(run => run is not (RealModelRun or MetricsRun))];
 
-    [Theory]
+    [Theory(SkipTestWithoutData = true)]
     [MemberData(nameof(TinyRuns))]
     public Task Run_AnswersAsRecorded(string run) => Replay(new RecordedRun(run));
 
     [Fact]
     [Trait("Category", "Slow")]
-    public Task RunOnRealModel_AnswersAsRecorded() => Replay(new RecordedRun(RealModelRun));
+    public Task RunOnRealModel_AnswersAsRecorded()
+    {
+        if (!Fixtures.Folders("server").Any(f => Path.GetFileName(f) == RealModelRun)) Assert.Skip("no recordings");
+        return Replay(new RecordedRun(RealModelRun));
+    }
 
     async Task Replay(RecordedRun run)
     {
         string?[] missing = [.. run.Cases.Where(c => c.IsExchange).Select(c => MissingFeature(c))];
         if (missing.All(m => m is not null)) Assert.Skip($"not supported yet: {string.Join(" ", missing.Distinct())}");
-        (RunServer? server, IReadOnlyList<string> unknownFlags) = await RunServer.Start(run);
-        if (server is null) Assert.Skip($"not supported yet: {string.Join(" ", unknownFlags)}");
-        await using RunServer started = server;
+        await using RunServer server = await RunServer.Start(run);
         var report = new ReplayReport();
-        foreach (RecordedCase recorded in run.Cases.Where(c => c.IsExchange))
+        foreach (RecordedCase recorded in run.Cases.Where(c => c.IsExchange && !c.IsUncertain))
             report.Add(recorded, await Replay(server, recorded));
         output.WriteLine(report.ToString());
         if (report.NumFailed > 0) Assert.Fail(report.ToString());
@@ -47,7 +49,7 @@ public sealed class ReplayTests(ITestOutputHelper output)
             string? difference;
             try
             {
-                difference = ExchangeComparison.Difference(recorded, exchange, answer);
+                difference = ExchangeComparison.Difference(recorded, exchange, answer, server.IncomparableMembers);
             }
             catch (Exception e) when (e is System.Text.Json.JsonException or KeyNotFoundException or InvalidOperationException)
             {

@@ -1,6 +1,7 @@
 using System.Text;
 using System.Text.Json;
 using Vllm.Server.Protocol;
+using Vllm.Server.Requests;
 
 namespace Vllm.Tests.Requests;
 

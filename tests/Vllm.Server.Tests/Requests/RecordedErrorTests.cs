@@ -4,6 +4,7 @@ using Vllm.Server;
 using Vllm.Server.ChatCompletions;
 using Vllm.Server.Completions;
 using Vllm.Server.Protocol;
+using Vllm.Server.Requests;
 using Vllm.Tests.Replay;
 
 namespace Vllm.Tests.Requests;
@@ -41,6 +42,7 @@ public sealed class RecordedErrorTests
             if (withMessages) actualText += $"|{actual?.Message}";
             if (expectedText != actualText) failures.Add($"{recorded.Name}\n  expected {expectedText}\n  got      {actualText}");
         }
+        if (numChecked == 0) Assert.Skip("no recordings");
         Assert.True(failures.Count == 0, $"{failures.Count} of {numChecked}:\n{string.Join('\n', failures)}");
     }
 
@@ -66,7 +68,7 @@ public sealed class RecordedErrorTests
         from recorded in new RecordedRun(run).Cases
         where recorded.IsExchange
         from exchange in recorded.Exchanges
-        where exchange.MessageKind == "pydantic" && Parsers.ContainsKey(exchange.Path) && exchange.Method == "POST"
+        where exchange.MessageKind == "pydantic" && MissingFeatures.Of(exchange) is null && Parsers.ContainsKey(exchange.Path) && exchange.Method == "POST"
             && exchange.Response.TryGetProperty("json", out JsonElement json)
             && json.GetProperty("error").GetProperty("type").GetString() == "Bad Request"
             && IsJson(exchange) && !exchange.Response.GetProperty("json").GetProperty("error").GetProperty("message").GetString()!.Contains("Media Type")

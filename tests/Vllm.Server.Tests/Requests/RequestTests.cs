@@ -4,6 +4,7 @@ using Vllm.Server;
 using Vllm.Server.ChatCompletions;
 using Vllm.Server.Completions;
 using Vllm.Server.Protocol;
+using Vllm.Server.Requests;
 
 namespace Vllm.Tests.Requests;
 

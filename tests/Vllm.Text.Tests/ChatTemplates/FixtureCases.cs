@@ -1,7 +1,6 @@
 using System.Globalization;
 using System.Text;
 using System.Text.Json;
-
 using Vllm.Text.ChatTemplates;
 
 namespace Vllm.Tests.ChatTemplates;

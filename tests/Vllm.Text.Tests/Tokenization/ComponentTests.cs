@@ -25,7 +25,8 @@ public class ComponentTests
     {
         var failures = new List<string>();
         int numCases = 0;
-        foreach (JsonElement test in Fixtures.Lines(Path.Combine(Fixtures.Family("tokenizers"), "components", file + ".jsonl.gz")))
+        foreach (JsonElement test in Fixtures.Lines(Path.Combine(Fixtures.Family("tokenizers"), "components", file
+            + ".jsonl.gz")))
         {
             numCases++;
             if (Checks[file](test) is { } problem)

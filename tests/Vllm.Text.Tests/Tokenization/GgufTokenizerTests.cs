@@ -64,7 +64,8 @@ public class GgufTokenizerTests
         foreach (JsonElement test in TokenizerFixtures.Cases(folder))
         {
             numCases++;
-            if (Check(tokenizer, test) is { } problem) failures.Add($"{test.GetProperty("name").GetString()}: {problem}");
+            if (Check(tokenizer, test)
+                is { } problem) failures.Add($"{test.GetProperty("name").GetString()}: {problem}");
         }
         return failures;
     }

@@ -7,7 +7,8 @@ namespace Vllm.Text.Tests.Tokenization;
 public class SplitterTests
 {
     /// <summary>Characters that the patterns tell apart, from every class.</summary>
-    const string Alphabet = "aAzZsStTrReEvVmMlLdD019 '\r\n\t/.-_!$^ſKéÉßıǅʰªק漢字กा\u0301\u0903٣½Ⅷ\u00A0\u2003\u200B\u3000😀𝐀𝒜𐐀\u0000\uFFFD";
+    const string Alphabet =
+        "aAzZsStTrReEvVmMlLdD019 '\r\n\t/.-_!$^ſKéÉßıǅʰªק漢字กा\u0301\u0903٣½Ⅷ\u00A0\u2003\u200B\u3000😀𝐀𝒜𐐀\u0000\uFFFD";
 
     public static TheoryData<string> ScannedPatterns => [.. SplitterCatalog.ScannedPatterns];
 
@@ -16,7 +17,8 @@ public class SplitterTests
     public void Scanner_CutsAsTheRegex(string pattern)
     {
         // Patterns with spelled-out case are llama.cpp's.
-        RegexFlavor flavor = pattern.Contains("[sS]", StringComparison.Ordinal) || pattern.Contains("[^a-z]", StringComparison.Ordinal)
+        RegexFlavor flavor = pattern.Contains("[sS]", StringComparison.Ordinal)
+            || pattern.Contains("[^a-z]", StringComparison.Ordinal)
             ? RegexFlavor.LlamaCpp : RegexFlavor.Oniguruma;
         Splitter scanner = SplitterCatalog.Create(pattern, flavor);
         var regex = new RegexSplitter(RegexProgram.Compile(pattern, flavor));
@@ -25,9 +27,11 @@ public class SplitterTests
 
         for (int i = 0; i < 4000; i++)
         {
-            string text = string.Concat(Enumerable.Range(0, random.Next(1, 14)).Select(_ => alphabet[random.Next(alphabet.Length)]));
+            string text = string.Concat(Enumerable.Range(0, random.Next(1, 14)).Select(_ =>
+                alphabet[random.Next(alphabet.Length)]));
             byte[] utf8 = Encoding.UTF8.GetBytes(text);
-            Assert.True(Cut(scanner, utf8) == Cut(regex, utf8), $"{JsonSerializer.Serialize(text)}: {Cut(scanner, utf8)} for {Cut(regex, utf8)}");
+            Assert.True(Cut(scanner, utf8) == Cut(regex, utf8),
+                $"{JsonSerializer.Serialize(text)}: {Cut(scanner, utf8)} for {Cut(regex, utf8)}");
         }
     }
 

@@ -30,7 +30,8 @@ static class TokenizerFixtures
         Fixtures.Lines(Path.Combine(Fixtures.Family(Family), folder, file));
 
     public static Tokenizer Load(string folder) =>
-        Kind(folder).StartsWith("gguf", StringComparison.Ordinal) ? Tokenizer.FromGguf(GgufMetadata(folder)) : LoadJson(folder);
+        Kind(folder).StartsWith("gguf", StringComparison.Ordinal) ? Tokenizer.FromGguf(GgufMetadata(folder))
+            : LoadJson(folder);
 
     public static Dictionary<string, object> GgufMetadata(string folder)
     {

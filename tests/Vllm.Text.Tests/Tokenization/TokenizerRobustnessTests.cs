@@ -9,7 +9,8 @@ public class TokenizerRobustnessTests
 {
     const int LongLength = 1_000_000;
 
-    /// <summary>Generous: the time of a shared machine, not of the algorithm. A quadratic merge would take hours.</summary>
+    /// <summary>Generous: the time of a shared machine, not of the algorithm. A quadratic merge would take
+    /// hours.</summary>
     static readonly TimeSpan LongLimit = TimeSpan.FromSeconds(5);
 
     const string ByteLevel = """
@@ -18,14 +19,16 @@ public class TokenizerRobustnessTests
          "model":{"type":"BPE","vocab":{"a":0,"b":1,"ab":2,"aa":3},"merges":["a b",["a","a"]]}}
         """;
 
-    public static TheoryData<string> Folders => TokenizerFixtures.FoldersOf("byte-level-bpe", "bpe-byte-fallback", "gguf-gpt2", "gguf-llama");
+    public static TheoryData<string> Folders =>
+        TokenizerFixtures.FoldersOf("byte-level-bpe", "bpe-byte-fallback", "gguf-gpt2", "gguf-llama");
 
     [Theory]
     [MemberData(nameof(Folders))]
     public void Encode_IsLinear(string folder)
     {
         Tokenizer tokenizer = TokenizerFixtures.Load(folder);
-        foreach (string text in new[] { new string('a', LongLength), new string(' ', LongLength), new string('\n', LongLength) })
+        foreach (string text in new[] { new string('a', LongLength), new string(' ', LongLength),
+            new string('\n', LongLength) })
         {
             var watch = Stopwatch.StartNew();
             tokenizer.Encode(text);
@@ -37,7 +40,8 @@ public class TokenizerRobustnessTests
     public void OneTokenizer_ServesManyThreads()
     {
         Tokenizer tokenizer = TokenizerFixtures.Load("gguf-smollm2");
-        string[] texts = [.. Enumerable.Range(0, 200).Select(i => $"Request {i}: the {i * 7919 % 1000} quick brown foxes — {new string('x', i)} 漢字")];
+        string[] texts = [.. Enumerable.Range(0, 200).Select(i =>
+            $"Request {i}: the {i * 7919 % 1000} quick brown foxes — {new string('x', i)} 漢字")];
         int[][] expected = [.. texts.Select(t => tokenizer.Encode(t))];
 
         Parallel.For(0, 2000, i =>
@@ -89,9 +93,12 @@ public class TokenizerRobustnessTests
     [InlineData("""{"model":{"type":"BPE","vocab":{"a":0},"merges":[["a"]]}}""", "model.merges[0]")]
     [InlineData("""{"model":{"type":"BPE","vocab":{"a":0},"merges":[],"fuse_unk":3}}""", "model.fuse_unk")]
     [InlineData("""{"normalizer":{"type":"Mystery"},"model":{}}""", "normalizer")]
-    [InlineData("""{"normalizer":{"type":"Sequence","normalizers":[{"type":"NFC"},{"type":"Prepend"}]},"model":{}}""", "normalizer.normalizers[1]")]
-    [InlineData("""{"pre_tokenizer":{"type":"Split","pattern":{"Regex":"(a"},"behavior":"Isolated"},"model":{}}""", "pre_tokenizer.pattern.Regex")]
-    [InlineData("""{"added_tokens":[{"id":1}],"model":{"type":"BPE","vocab":{"a":0},"merges":[]}}""", "added_tokens[0]")]
+    [InlineData("""{"normalizer":{"type":"Sequence","normalizers":[{"type":"NFC"},{"type":"Prepend"}]},"model":{}}""",
+        "normalizer.normalizers[1]")]
+    [InlineData("""{"pre_tokenizer":{"type":"Split","pattern":{"Regex":"(a"},"behavior":"Isolated"},"model":{}}""",
+        "pre_tokenizer.pattern.Regex")]
+    [InlineData("""{"added_tokens":[{"id":1}],"model":{"type":"BPE","vocab":{"a":0},"merges":[]}}""",
+        "added_tokens[0]")]
     [InlineData("""{"post_processor":{"type":"TemplateProcessing","single":[{"SpecialToken":{"id":"<s>","type_id":0}}],"pair":[]},"model":{"vocab":{},"merges":[]}}""", "post_processor.single[0].SpecialToken")]
     public void MalformedFile_NamesFileAndKey(string json, string key)
     {
@@ -105,7 +112,8 @@ public class TokenizerRobustnessTests
     public void TruncatedFile_NamesFile()
     {
         for (int length = 0; length < ByteLevel.Length - 1; length++)
-            Assert.Equal("some/tokenizer.json", Assert.Throws<TokenizerLoadException>(() => Read(ByteLevel[..length])).File);
+            Assert.Equal("some/tokenizer.json",
+                Assert.Throws<TokenizerLoadException>(() => Read(ByteLevel[..length])).File);
     }
 
     [Fact]
@@ -116,7 +124,8 @@ public class TokenizerRobustnessTests
         {
             ("tokenizer.ggml.model", null), ("tokenizer.ggml.model", 3), ("tokenizer.ggml.model", "mystery"),
             ("tokenizer.ggml.pre", "mystery"), ("tokenizer.ggml.tokens", null), ("tokenizer.ggml.merges", null),
-            ("tokenizer.ggml.token_type", new int[3]), ("tokenizer.ggml.add_bos_token", "yes"), ("tokenizer.ggml.bos_token_id", "one"),
+            ("tokenizer.ggml.token_type", new int[3]), ("tokenizer.ggml.add_bos_token", "yes"),
+                ("tokenizer.ggml.bos_token_id", "one"),
         })
         {
             var broken = new Dictionary<string, object>(metadata);

@@ -9,27 +9,27 @@ namespace Vllm.Text.ChatTemplates.Builtins;
 /// <summary>The methods of lists, tuples and ranges that do not change them.</summary>
 static class SequenceMethods
 {
-    public static object Find(PyObject sequence, object?[] values, string name) => name switch
+    public static object Find(PyObject sequence, string name) => name switch
     {
-        "count" => new NativeFunction(name, (state, arguments) => Count(values, arguments, state)),
-        "index" => new NativeFunction(name, (state, arguments) => Index(sequence, values, arguments, state)),
-        "copy" when sequence is PyList => new NativeFunction(name, (_, arguments) =>
+        "count" => new NativeFunction(name, (state, arguments) => Count(sequence, arguments, state)),
+        "index" => new NativeFunction(name, (state, arguments) => Index(sequence, arguments, state)),
+        "copy" when sequence is PyList list => new NativeFunction(name, (_, arguments) =>
         {
             arguments.RequireNone(name);
-            return new PyList(values);
+            return new PyList(list.Values);
         }),
         _ => Missing.Value,
     };
 
-    static object Count(object?[] values, Arguments arguments, RenderState state)
+    static object Count(PyObject sequence, Arguments arguments, RenderState state)
     {
         object? item = arguments.Bind("count", 1, "/value")[0];
-        state.Budget.Step(values.Length);
-        return Boxed.Int(values.Count(value => PyEquality.AreEqual(value, item, state.Budget, depth: 1)));
+        return Boxed.Int(Iteration.Enumerate(state, sequence).Count(value => PyEquality.AreEqual(value, item, state.Budget, depth: 1)));
     }
 
-    static object Index(PyObject sequence, object?[] values, Arguments arguments, RenderState state)
+    static object Index(PyObject sequence, Arguments arguments, RenderState state)
     {
+        object?[] values = Iteration.ToArray(state, sequence);
         object?[] bound = arguments.Bind("index", 1, "/value", "/start", "/stop");
         int start = Position(bound[1], 0), stop = Math.Min(Position(bound[2], values.Length), values.Length);
         state.Budget.Step(values.Length);

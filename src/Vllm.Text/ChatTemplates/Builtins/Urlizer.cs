@@ -58,6 +58,7 @@ sealed partial class Urlizer
             if (!Scheme().IsMatch(scheme))
                 throw Error.Runtime($"{PyRepr.Repr(scheme)} is not a valid URI scheme prefix.");
         string text = Markup.Escape(value, state.Budget).Content;
+        state.Budget.ScanWords(text);
         try
         {
             var urlizer = new Urlizer(limit, string.Join(' ', rel), target, schemes);

@@ -30,6 +30,7 @@ static partial class WordWrapper
             "break_on_hyphens");
         if (value is Undefined undefined) throw undefined.Fail();
         string text = RequireText(value, "wordwrap");
+        state.Budget.ScanWords(text);
         int width = OrInt(bound[0], 79);
         bool breakLongWords = IsMissing(bound[1]) || Truth.Of(bound[1]);
         bool breakOnHyphens = IsMissing(bound[3]) || Truth.Of(bound[3]);

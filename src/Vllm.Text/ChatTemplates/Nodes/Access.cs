@@ -29,6 +29,7 @@ sealed class GetItem(Expression target, Expression key) : Expression
     public override object? Evaluate(Frame frame)
     {
         object? value = target.Evaluate(frame);
+        if (value is string text) frame.State.Budget.Scan(text.Length);
         if (key is not Slice slice) return Access.GetItem(value, key.Evaluate(frame));
         SliceBounds bounds = slice.Bounds(frame);
         try

@@ -16,10 +16,11 @@ abstract class Node
     /// <summary>All nodes below this one, parents before their children.</summary>
     public IEnumerable<Node> Descendants()
     {
-        foreach (Node child in Children)
+        var pending = new Stack<Node>(Children.Reverse());
+        while (pending.TryPop(out Node? node))
         {
-            yield return child;
-            foreach (Node node in child.Descendants()) yield return node;
+            yield return node;
+            foreach (Node child in node.Children.Reverse()) pending.Push(child);
         }
     }
 }

@@ -116,6 +116,7 @@ static class Operators
     static PyTuple Subtract(DictView view, object? other, RenderState state)
     {
         object?[] removed = [.. Iteration.Enumerate(state, other)];
+        state.Budget.Step((long)removed.Length * view.Dict.Entries.Count);
         return new PyTuple([.. view.Items.Where(item =>
             !removed.Any(value => PyEquality.AreEqual(item, value, state.Budget)))]);
     }

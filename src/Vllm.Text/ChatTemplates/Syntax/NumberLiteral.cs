@@ -47,8 +47,14 @@ static class NumberLiteral
         return true;
     }
 
+    /// <summary>Reading digits takes time that grows with the square of their number.</summary>
+    const int MaxDigits = 10_000;
+
     static object ReadInteger(string source, int start, out int end)
     {
+        int length = source.AsSpan(start).IndexOfAnyExcept("0123456789abcdefABCDEFxXoO_");
+        if (length > MaxDigits || (length < 0 && source.Length - start > MaxDigits))
+            throw Error.Limit($"integer literals of more than {MaxDigits} digits are not supported");
         if (source[start] != '0')
         {
             end = Digits(source, start, char.IsAsciiDigit, allowLeadingUnderscore: false);

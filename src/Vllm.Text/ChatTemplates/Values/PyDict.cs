@@ -124,17 +124,23 @@ sealed class DictView(PyDict dict, string typeName) : PyObject
     {
         object? other = arguments.Bind("isdisjoint", 1, "/other")[0];
         foreach (object? item in Iteration.Enumerate(state, other))
+        {
+            state.Budget.Step(dict.Entries.Count);
             if (Items.Any(own => PyEquality.AreEqual(own, item, state.Budget)))
                 return Boxed.False;
+        }
         return Boxed.True;
     }
 
     public override void WriteRepr(ReprWriter writer) => writer.WriteItems($"{typeName}([", [.. Items], "])");
 
-    public override bool IsEqualTo(object? other, Budget? budget, int depth) =>
-        ReferenceEquals(this, other) ||
-        (IsSetLike && other is DictView { IsSetLike: true } view && view.Length == Length &&
-            Items.All(item => view.Items.Any(own => PyEquality.AreEqual(own, item, budget, depth + 1))));
+    public override bool IsEqualTo(object? other, Budget? budget, int depth)
+    {
+        if (ReferenceEquals(this, other)) return true;
+        if (!IsSetLike || other is not DictView { IsSetLike: true } view || view.Length != Length) return false;
+        budget?.Step((long)dict.Entries.Count * dict.Entries.Count);
+        return Items.All(item => view.Items.Any(own => PyEquality.AreEqual(own, item, budget, depth + 1)));
+    }
 
     public override int ComputeHash(int depth) =>
         IsSetLike ? throw Error.Type($"unhashable type: '{typeName}'") : base.ComputeHash(depth);

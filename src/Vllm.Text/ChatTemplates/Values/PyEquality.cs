@@ -4,8 +4,7 @@ using Vllm.Text.ChatTemplates.Runtime;
 namespace Vllm.Text.ChatTemplates.Values;
 
 /// <summary>Equality and hashes as Python has them: numbers of all kinds compare by value, texts by text, sequences
-/// item
-/// by item. Budgets are optional because keys of dicts are compared outside of any step.</summary>
+/// item by item. Budgets are optional because keys of dicts are compared outside of any step.</summary>
 static class PyEquality
 {
     public static bool AreEqual(object? left, object? right, Budget? budget = null, int depth = 0)

@@ -21,7 +21,8 @@ sealed class BertNormalizer(bool cleansText, bool spacesChinese, bool stripsAcce
         if (lowers) LowercaseNormalizer.Lower(text);
     }
 
-    static bool IsControl(int c) => c is not ('\t' or '\n' or '\r') && CodePoints.IsIn(c, Categories.C & ~Categories.Cn);
+    static bool IsControl(int c) =>
+        c is not ('\t' or '\n' or '\r') && CodePoints.IsIn(c, Categories.C & ~Categories.Cn);
 
     static void SpaceChinese(NormalizedText text)
     {
@@ -39,6 +40,7 @@ sealed class BertNormalizer(bool cleansText, bool spacesChinese, bool stripsAcce
     }
 
     static bool IsChinese(int c) => c is >= 0x4E00 and <= 0x9FFF or >= 0x3400 and <= 0x4DBF or >= 0x20000 and <= 0x2A6DF
-        or >= 0x2A700 and <= 0x2B73F or >= 0x2B740 and <= 0x2B81F or >= 0x2B920 and <= 0x2CEAF or >= 0xF900 and <= 0xFAFF
+        or >= 0x2A700 and <= 0x2B73F or >= 0x2B740 and <= 0x2B81F or >= 0x2B920 and <= 0x2CEAF
+            or >= 0xF900 and <= 0xFAFF
         or >= 0x2F800 and <= 0x2FA1F;
 }

@@ -11,7 +11,8 @@ sealed class AfmoeDigitSplitter(CharClasses classes) : WordScanner(classes)
         int digits = RunEndWithout(text, start, CharClass.Number);
         if (digits == text.Length) return digits;
         int count = 0;
-        for (int i = digits; i < text.Length && (Classes.At(text, i, out int size) & CharClass.Number) != 0; i += size) count++;
+        for (int i = digits; i < text.Length
+            && (Classes.At(text, i, out int size) & CharClass.Number) != 0; i += size) count++;
         return NumberEnd(text, digits, count % 3 > 0 ? count % 3 : 3);
     }
 }

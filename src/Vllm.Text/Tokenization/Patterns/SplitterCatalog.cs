@@ -36,7 +36,8 @@ static class SplitterCatalog
         [$@"{AsciiContractions}|[^\r\n\p{{L}}\p{{N}}]?[\p{{L}}\p{{M}}]+|\p{{N}}| ?[^\s\p{{L}}\p{{M}}\p{{N}}]+[\r\n]*|{Spaces}"] =
             c => new Cl100kScanner(c, new Cl100kOptions(1, ContractionCase.AsciiIgnored, WithMarks: true)),
         [$@"{AsciiContractions}|{Word}|\p{{N}}{{1}}| ?[^\s\p{{L}}\p{{N}}\r\n]+|{Spaces}"] =
-            c => new Cl100kScanner(c, new Cl100kOptions(1, ContractionCase.AsciiIgnored, PunctuationTakesLineBreaks: false)),
+            c => new Cl100kScanner(c,
+                new Cl100kOptions(1, ContractionCase.AsciiIgnored, PunctuationTakesLineBreaks: false)),
         [$"{Word}|\\p{{N}}|{Punctuation}|{Spaces}"] =
             c => new Cl100kScanner(c, new Cl100kOptions(1, ContractionCase.None)),
         [$"{UpperLower}{AnyCaseContractions}?|{UpperOnly}{AnyCaseContractions}?|\\p{{N}}{{1,3}}|{SlashPunctuation}|{Spaces}"] =
@@ -47,6 +48,8 @@ static class SplitterCatalog
             c => new O200kScanner(c, 3, ContractionCase.AsciiIgnored),
         [$"{AsciiUpperLower}|{AsciiUpperOnly}|\\p{{N}}|{SlashPunctuation}|{Spaces}"] =
             c => new O200kScanner(c, 1, ContractionCase.None),
+        [DeepSeekScanner.Pattern] = c => new DeepSeekScanner(c),
+        [DeepSeekScanner.Pattern.Replace(@"\r\n", "\r\n", StringComparison.Ordinal)] = c => new DeepSeekScanner(c),
         [@"\p{N}"] = c => new DigitScanner(c, 1),
         [@"\p{N}{1,3}"] = c => new DigitScanner(c, 3),
         [@"\p{N}+"] = c => new DigitScanner(c, int.MaxValue),

@@ -36,7 +36,8 @@ sealed class CharClasses
     /// <summary>Unicode's categories, as the regex engine of tokenizers reads them.</summary>
     public static CharClasses Unicode { get; } = new(asLlamaCpp: false);
 
-    /// <summary>llama.cpp's reading: it knows case only within ASCII, and its case-split patterns have no marks.</summary>
+    /// <summary>llama.cpp's reading: it knows case only within ASCII, and its case-split patterns have no
+    /// marks.</summary>
     public static CharClasses LlamaCpp { get; } = new(asLlamaCpp: true);
 
     /// <summary>The class of the code point at an index, and its number of bytes.</summary>
