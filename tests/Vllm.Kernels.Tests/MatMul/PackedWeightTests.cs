@@ -98,10 +98,9 @@ public class PackedWeightTests
     {
         using var team = new WorkerTeam(1);
 
-        Assert.Throws<ArgumentException>(() => PackedWeight.Create(
-            team, [new RandomMatrix(GgmlType.Q8_0, 4, 32), new RandomMatrix(GgmlType.Q8_0, 4, 64)], default, DType.BF16));
-        Assert.Throws<ArgumentException>(() => PackedWeight.Create(
-            team, [new RandomMatrix(GgmlType.Q8_0, 4, 32)], new float[3], DType.BF16));
+        RandomMatrix narrow = new(GgmlType.Q8_0, 4, 32), wide = new(GgmlType.Q8_0, 4, 64);
+        Assert.Throws<ArgumentException>(() => PackedWeight.Create(team, [narrow, wide], default, DType.BF16));
+        Assert.Throws<ArgumentException>(() => PackedWeight.Create(team, [narrow], new float[3], DType.BF16));
     }
 }
 
