@@ -31,7 +31,7 @@ public sealed partial class RepositoryTests
         string[] paths = [.. PathPattern().Matches(File.ReadAllText(Path.Combine(Root, document))).Select(match => match.Groups[1].Value)];
 
         Assert.NotEmpty(paths);
-        Assert.Empty(paths.Where(path => !Path.Exists(Path.Combine(Root, path))));
+        Assert.All(paths, path => Assert.True(Path.Exists(Path.Combine(Root, path)), path));
     }
 
     [Fact]
@@ -50,8 +50,8 @@ public sealed partial class RepositoryTests
     public void Unsafe_IsInKernelsOnly()
     {
         string kernels = Path.Combine(Root, "src", "Vllm.Kernels");
-        Assert.Empty(Sources("src").Where(path => !path.StartsWith(kernels, StringComparison.Ordinal)
-            && UnsafePattern().IsMatch(File.ReadAllText(path))));
+        Assert.DoesNotContain(Sources("src"), path => !path.StartsWith(kernels, StringComparison.Ordinal)
+            && UnsafePattern().IsMatch(File.ReadAllText(path)));
     }
 
     [Fact]
