@@ -4,9 +4,9 @@ using Vllm.Kernels.Cpu.CodeGen;
 namespace Vllm.Kernels.Cpu.MatMul;
 
 /// <summary>
-/// Machine code for AVX-512 (with VNNI for quantized, BF16 for bf16 weights). One kernel per format, rows of a row block
-/// and prefetches, assembled at its first use. How a product is cut into row blocks and chunks follows the number of
-/// rows; no choice changes a bit.
+/// Machine code for AVX-512 (with VNNI for quantized, BF16 for bf16 weights). One kernel per format, rows of a row
+/// block and prefetches, assembled at its first use. How a product is cut into row blocks and chunks follows the number
+/// of rows; no choice changes a bit.
 /// </summary>
 sealed unsafe class EmittedMatMul : MatMulVariant
 {
@@ -39,6 +39,7 @@ sealed unsafe class EmittedMatMul : MatMulVariant
         int numRowBlocks = (product.NumRows + tile.MaxRows - 1) / tile.MaxRows;
         (int numRows, int numLarge) = Math.DivRem(product.NumRows, numRowBlocks);
         bool isChunked = numRowBlocks > 1 && product.NumRows <= MaxChunkedRows;
+        nint panelBytes = (nint)product.NumBlocks * format.BlockBytes;
         var arguments = new PanelLoopArguments
         {
             X = product.X,
@@ -51,7 +52,7 @@ sealed unsafe class EmittedMatMul : MatMulVariant
             NumLargeRowBlocks = numLarge,
             NumSmallRowBlocks = numRowBlocks - numLarge,
             ChunkBlocks = isChunked ? Math.Max(1, ChunkBytes / format.BlockBytes) : product.NumBlocks,
-            PrefetchBytes = isChunked ? ChunkPrefetchBytes : numRowBlocks == 1 ? StreamPrefetchBytes : (nint)format.BlockBytes * product.NumBlocks,
+            PrefetchBytes = isChunked ? ChunkPrefetchBytes : numRowBlocks == 1 ? StreamPrefetchBytes : panelBytes,
             Scratch = (byte*)scratch,
         };
         int numLines = (format.BlockBytes + 63) / 64;
@@ -62,7 +63,9 @@ sealed unsafe class EmittedMatMul : MatMulVariant
     public override void Dispose() => _compiler.Dispose();
 
     nint Kernel(PanelFormat format, int numRows, int numPrefetches) =>
-        _kernels.TryGetValue((format, numRows, numPrefetches), out nint kernel) ? kernel : Compile(format, numRows, numPrefetches);
+        _kernels.TryGetValue((format, numRows, numPrefetches), out nint kernel)
+            ? kernel
+            : Compile(format, numRows, numPrefetches);
 
     nint Compile(PanelFormat format, int numRows, int numPrefetches)
     {
