@@ -11,7 +11,7 @@ public class TokenizerRobustnessTests
 
     /// <summary>Generous: the time of a shared machine, not of the algorithm. A quadratic merge would take
     /// hours.</summary>
-    static readonly TimeSpan LongLimit = TimeSpan.FromSeconds(5);
+    static readonly TimeSpan LongLimit = TimeSpan.FromSeconds(30);
 
     const string ByteLevel = """
         {"added_tokens":[{"id":4,"content":"<x>","special":true,"normalized":false}],"normalizer":null,
@@ -28,7 +28,7 @@ public class TokenizerRobustnessTests
     {
         Tokenizer tokenizer = TokenizerFixtures.Load(folder);
         foreach (string text in new[] { new string('a', LongLength), new string(' ', LongLength),
-            new string('\n', LongLength) })
+            new string('\n', LongLength), new string('1', LongLength) })
         {
             var watch = Stopwatch.StartNew();
             tokenizer.Encode(text);
