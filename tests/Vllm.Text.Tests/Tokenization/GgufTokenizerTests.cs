@@ -10,7 +10,7 @@ public class GgufTokenizerTests
 {
     public static TheoryData<string> Folders => TokenizerFixtures.FoldersOf("gguf-gpt2", "gguf-llama");
 
-    [Theory]
+    [Theory(SkipTestWithoutData = true)]
     [MemberData(nameof(Folders))]
     public void Cases_AreExact(string folder)
     {
@@ -21,7 +21,7 @@ public class GgufTokenizerTests
         TokenizerFixtures.AssertNone(failures, numCases);
     }
 
-    [Theory]
+    [Theory(SkipTestWithoutData = true)]
     [MemberData(nameof(Folders))]
     public void Flags_AreThoseOfLlamaCpp(string folder)
     {

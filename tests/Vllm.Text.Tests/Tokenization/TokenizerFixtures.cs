@@ -41,6 +41,10 @@ static class TokenizerFixtures
         return GgufMetadataReader.Read(Open(Fixtures.FindFile(Family, folder, "vocab.gguf.gz")));
     }
 
+    /// <summary>The model that the repository carries: there without any fixtures.</summary>
+    public static Dictionary<string, object> EmbeddedModelMetadata() => GgufMetadataReader.Read(
+        File.OpenRead(Path.Combine(Fixtures.RepositoryRoot, "models", "SmolLM2-135M-Instruct.Q4_1.gguf")));
+
     static Tokenizer LoadJson(string folder)
     {
         string path = Fixtures.FindFile(Family, folder, "tokenizer.json");

@@ -11,7 +11,7 @@ public class TokenizerRobustnessTests
 
     /// <summary>Generous: the time of a shared machine, not of the algorithm. A quadratic merge would take
     /// hours.</summary>
-    static readonly TimeSpan LongLimit = TimeSpan.FromSeconds(5);
+    static readonly TimeSpan LongLimit = TimeSpan.FromSeconds(30);
 
     const string ByteLevel = """
         {"added_tokens":[{"id":4,"content":"<x>","special":true,"normalized":false}],"normalizer":null,
@@ -22,13 +22,13 @@ public class TokenizerRobustnessTests
     public static TheoryData<string> Folders =>
         TokenizerFixtures.FoldersOf("byte-level-bpe", "bpe-byte-fallback", "gguf-gpt2", "gguf-llama");
 
-    [Theory]
+    [Theory(SkipTestWithoutData = true)]
     [MemberData(nameof(Folders))]
     public void Encode_IsLinear(string folder)
     {
         Tokenizer tokenizer = TokenizerFixtures.Load(folder);
         foreach (string text in new[] { new string('a', LongLength), new string(' ', LongLength),
-            new string('\n', LongLength) })
+            new string('\n', LongLength), new string('1', LongLength) })
         {
             var watch = Stopwatch.StartNew();
             tokenizer.Encode(text);
@@ -39,7 +39,7 @@ public class TokenizerRobustnessTests
     [Fact]
     public void OneTokenizer_ServesManyThreads()
     {
-        Tokenizer tokenizer = TokenizerFixtures.Load("gguf-smollm2");
+        Tokenizer tokenizer = Tokenizer.FromGguf(TokenizerFixtures.EmbeddedModelMetadata());
         string[] texts = [.. Enumerable.Range(0, 200).Select(i =>
             $"Request {i}: the {i * 7919 % 1000} quick brown foxes — {new string('x', i)} 漢字")];
         int[][] expected = [.. texts.Select(t => tokenizer.Encode(t))];
@@ -55,7 +55,7 @@ public class TokenizerRobustnessTests
     [Fact]
     public void LoneSurrogates_CountAsReplacementCharacters()
     {
-        Tokenizer tokenizer = TokenizerFixtures.Load("gguf-smollm2");
+        Tokenizer tokenizer = Tokenizer.FromGguf(TokenizerFixtures.EmbeddedModelMetadata());
 
         Assert.Equal(tokenizer.Encode("a\uFFFDb"), tokenizer.Encode("a\uD800b"));
     }
@@ -63,7 +63,7 @@ public class TokenizerRobustnessTests
     [Fact]
     public void IdsOutsideTheVocabulary_LeaveNoText()
     {
-        Tokenizer tokenizer = TokenizerFixtures.Load("gguf-smollm2");
+        Tokenizer tokenizer = Tokenizer.FromGguf(TokenizerFixtures.EmbeddedModelMetadata());
 
         Assert.Equal("", tokenizer.Decode([-1, int.MaxValue, tokenizer.VocabSize]));
         Assert.Null(tokenizer.IdToToken(-1));
@@ -119,7 +119,7 @@ public class TokenizerRobustnessTests
     [Fact]
     public void MalformedGguf_NamesKey()
     {
-        Dictionary<string, object> metadata = TokenizerFixtures.GgufMetadata("gguf-smollm2");
+        Dictionary<string, object> metadata = TokenizerFixtures.EmbeddedModelMetadata();
         foreach ((string key, object? value) in new (string, object?)[]
         {
             ("tokenizer.ggml.model", null), ("tokenizer.ggml.model", 3), ("tokenizer.ggml.model", "mystery"),

@@ -148,6 +148,24 @@ sealed class NormalizedText
         }
     }
 
+    /// <summary>Writes each byte as its character of the <see cref="ByteAlphabet"/>.</summary>
+    public void EncodeBytes()
+    {
+        ReadOnlySpan<byte> old = Bytes;
+        // Visible ASCII stands for itself.
+        if (!old.ContainsAnyExceptInRange((byte)'!', (byte)'~')) return;
+        byte[] bytes = new byte[old.Length * 2];
+        var origins = new ByteRange[old.Length * 2];
+        int length = 0;
+        for (int i = 0; i < old.Length; i++)
+        {
+            int size = CodePoints.Encode(ByteAlphabet.ToChar(old[i]), bytes.AsSpan(length));
+            origins.AsSpan(length, size).Fill(_origins[_start + i]);
+            length += size;
+        }
+        Replace(bytes, origins, length);
+    }
+
     void Replace(byte[] bytes, ByteRange[] origins, int length)
     {
         (_bytes, _origins, _start, Length) = (bytes, origins, 0, length);

@@ -155,17 +155,5 @@ sealed class NmtNormalizer : Normalizer
 /// <summary>Writes the text in the <see cref="ByteAlphabet"/>.</summary>
 sealed class ByteLevelNormalizer : Normalizer
 {
-    public override void Normalize(NormalizedText text) => Encode(text);
-
-    public static void Encode(NormalizedText text)
-    {
-        ReadOnlySpan<byte> bytes = text.Bytes;
-        var changes = new List<CodePointChange>(bytes.Length);
-        foreach (byte value in bytes)
-        {
-            bool continues = (value & 0xC0) == 0x80;
-            changes.Add(new CodePointChange(ByteAlphabet.ToChar(value), continues ? 1 : 0));
-        }
-        text.Transform(changes);
-    }
+    public override void Normalize(NormalizedText text) => text.EncodeBytes();
 }

@@ -8,6 +8,9 @@ sealed class AfmoeDigitSplitter(CharClasses classes) : WordScanner(classes)
 {
     public override int PieceEnd(ReadOnlySpan<byte> text, int start)
     {
+        // A piece ends inside a run only after a group, and what is left then are whole groups: no need to count again.
+        if (start > 0 && (Classes.Of(CodePoints.DecodeLast(text, start, out _)) & CharClass.Number) != 0
+            && NumberEnd(text, start, 3) is var group && group > start) return group;
         int digits = RunEndWithout(text, start, CharClass.Number);
         if (digits == text.Length) return digits;
         int count = 0;

@@ -12,6 +12,9 @@ namespace Vllm.Text.Tokenization.Patterns;
 sealed record RegexFlavor(CodePointSet Space, CodePointSet Digit, CodePointSet Word, bool LineAnchors,
     bool CollapsesLetters)
 {
+    /// <summary>The classes that hand-written scanners use in place of the pattern's.</summary>
+    public CharClasses Classes => CollapsesLetters ? CharClasses.LlamaCpp : CharClasses.Unicode;
+
     /// <summary>Oniguruma with Unicode, which reads the patterns of tokenizer.json.</summary>
     public static RegexFlavor Oniguruma { get; } = new(
         CodePointSet.Of(CodePoints.IsWhiteSpace),

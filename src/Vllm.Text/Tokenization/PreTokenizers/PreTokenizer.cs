@@ -93,7 +93,7 @@ sealed class ByteLevelPreTokenizer(bool addsPrefixSpace, bool usesRegex) : PreTo
             if (usesRegex) PatternSplit.Split(piece, Words, SplitBehavior.Isolated, inverts: false, parts);
             else parts.Add(new TextPiece(piece));
         });
-        text.Normalize(ByteLevelNormalizer.Encode);
+        text.Normalize(piece => piece.EncodeBytes());
     }
 }
 
