@@ -17,10 +17,14 @@ sealed unsafe class MachinePeaks(WorkerTeam team) : IDisposable
     readonly NativeBuffer _memory = new(ReadBytes);
 
     /// <summary>Multiplications and additions per second of independent vpdpbusd chains, in 10^9.</summary>
-    public double Int8 => CpuFeatures.HasAvx512Vnni ? Rate(64, (a, i) => a.vpdpbusd(Registers.Zmm[i], zmm30, zmm31)) : 0;
+    public double Int8 => CpuFeatures.HasAvx512Vnni
+        ? Rate(64, (a, i) => a.vpdpbusd(Registers.Zmm[i], zmm30, zmm31))
+        : 0;
 
     /// <summary>The same for vdpbf16ps.</summary>
-    public double BF16 => CpuFeatures.HasAvx512Bf16 ? Rate(32, (a, i) => a.vdpbf16ps(Registers.Zmm[i], zmm30, zmm31)) : 0;
+    public double BF16 => CpuFeatures.HasAvx512Bf16
+        ? Rate(32, (a, i) => a.vdpbf16ps(Registers.Zmm[i], zmm30, zmm31))
+        : 0;
 
     /// <summary>The same for vfmadd231ps.</summary>
     public double F32 => CpuFeatures.HasAvx512 ? Rate(16, (a, i) => a.vfmadd231ps(Registers.Zmm[i], zmm30, zmm31)) : 0;
@@ -41,8 +45,8 @@ sealed unsafe class MachinePeaks(WorkerTeam team) : IDisposable
             a.ret();
         });
         long share = ReadBytes / team.NumWorkers / 1024 * 1024;
-        double seconds = Clock.Best(() => team.ParallelFor(
-            team.NumWorkers, i => ((delegate* unmanaged<nint, nint, void>)loop)(_memory.Address + (nint)(i * share), (nint)share)));
+        double seconds = Clock.Best(() => team.ParallelFor(team.NumWorkers, worker =>
+            ((delegate* unmanaged<nint, nint, void>)loop)(_memory.Address + (nint)(worker * share), (nint)share)));
         return share * team.NumWorkers / seconds / 1e9;
     }
 

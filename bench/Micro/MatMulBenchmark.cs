@@ -27,20 +27,28 @@ static class MatMulBenchmark
         using var x = new NativeBuffer(MaxRows * 1536 * sizeof(float));
         using var output = new NativeBuffer((long)MaxRows * MaxWidth * sizeof(float));
         var random = new Random(1);
-        foreach (ref float value in Matrix(x, MaxRows, 1536).AsSpan<float>()) value = (float)(random.NextDouble() * 2 - 1);
-        Console.WriteLine($"{team.NumWorkers} threads, peak: int8 {peaks.Int8:F0}, bf16 {peaks.BF16:F0}, fp32 {peaks.F32:F0} Gop/s, read {peaks.Read():F1} GB/s");
+        foreach (ref float value in Matrix(x, MaxRows, 1536).AsSpan<float>())
+            value = (float)(random.NextDouble() * 2 - 1);
+        Console.WriteLine($"{team.NumWorkers} threads, read {peaks.Read():F1} GB/s, peak Gop/s: "
+            + $"int8 {peaks.Int8:F0}, bf16 {peaks.BF16:F0}, fp32 {peaks.F32:F0}");
 
         ReportConversion(x);
         foreach (GgmlType type in types)
         {
             DType dtype = type switch { GgmlType.F32 => DType.F32, GgmlType.F16 => DType.F16, _ => DType.BF16 };
-            PackedWeight[][] layers = [.. Enumerable.Range(0, NumLayers).Select(layer => LayerShapes.Select(shape => Create(shape)).ToArray())];
+            PackedWeight[][] layers =
+                [.. Enumerable.Range(0, NumLayers).Select(_ => LayerShapes.Select(shape => Create(shape)).ToArray())];
             using PackedWeight head = Create(Head);
             Console.WriteLine($"{type}: {layers[0][0].Format} by {kernel.VariantName(layers[0][0].Groups[0].Format)}");
             foreach (int numRows in rowCounts)
             {
                 team.BeginStep();
-                double peak = type is GgmlType.F32 or GgmlType.F16 ? peaks.F32 : type == GgmlType.BF16 ? peaks.BF16 : peaks.Int8;
+                double peak = type switch
+                {
+                    GgmlType.F32 or GgmlType.F16 => peaks.F32,
+                    GgmlType.BF16 => peaks.BF16,
+                    _ => peaks.Int8,
+                };
                 for (int i = 0; i < LayerShapes.Length; i++)
                 {
                     int index = i;
@@ -74,7 +82,8 @@ static class MatMulBenchmark
                 foreach (PackedWeight weight in copies) Multiply(weight, numRows);
             }) / copies.Length;
             double gops = 2.0 * numRows * copies[0].NumOutputs * copies[0].NumInputs / seconds / 1e9;
-            Console.WriteLine($"  {name,-8} M {numRows,3}: {seconds * 1e6,8:F1} us, {gops,6:F0} Gop/s ({gops / peak,4:P0}), {copies[0].SizeBytes / seconds / 1e9,5:F1} GB/s");
+            Console.WriteLine($"  {name,-8} M {numRows,3}: {seconds * 1e6,8:F1} us, {gops,6:F0} Gop/s ({gops / peak,4:P0})"
+                + $", {copies[0].SizeBytes / seconds / 1e9,5:F1} GB/s");
         }
     }
 
@@ -84,10 +93,13 @@ static class MatMulBenchmark
         using var target = new NativeBuffer(ActivationRows.RowBytes(ActivationForm.F32, NumColumns));
         foreach (ActivationForm form in new[] { ActivationForm.Int8G32, ActivationForm.Int8G16, ActivationForm.BF16 })
         {
-            double seconds = Clock.Best(() => ActivationRows.Convert(form, (float*)x.Address, NumColumns, (byte*)target.Address));
-            Console.WriteLine($"a row of {NumColumns} to {form}: {seconds * 1e9:F0} ns, {NumColumns / seconds / 1e9:F1} G elements/s");
+            double seconds = Clock.Best(
+                () => ActivationRows.Convert(form, (float*)x.Address, NumColumns, (byte*)target.Address));
+            Console.WriteLine($"a row of {NumColumns} to {form}: {seconds * 1e9:F0} ns, "
+                + $"{NumColumns / seconds / 1e9:F1} G elements/s");
         }
     }
 
-    static Tensor Matrix(NativeBuffer buffer, int numRows, int numColumns) => new(buffer.Address, DType.F32, numRows, numColumns, numColumns);
+    static Tensor Matrix(NativeBuffer buffer, int numRows, int numColumns) =>
+        new(buffer.Address, DType.F32, numRows, numColumns, numColumns);
 }

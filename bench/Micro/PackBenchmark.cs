@@ -19,7 +19,8 @@ static class PackBenchmark
         using var team = new WorkerTeam(numThreads);
         foreach (GgmlType type in types)
         {
-            RandomMatrix[] layer = [.. LayerShapes.Select(shape => new RandomMatrix(type, shape.NumOutputs, shape.NumInputs))];
+            RandomMatrix[] layer =
+                [.. LayerShapes.Select(shape => new RandomMatrix(type, shape.NumOutputs, shape.NumInputs))];
             var table = new RandomMatrix(GgmlType.Q8_0, 49152, 576);
             for (int round = 0; round < 4; round++)
             {
@@ -31,7 +32,8 @@ static class PackBenchmark
                 double seconds = clock.Elapsed.TotalSeconds;
                 double cpuSeconds = (Environment.CpuUsage.TotalTime - cpuBefore).TotalSeconds;
                 double gigabytes = weights.Sum(weight => weight.SizeBytes) / 1e9;
-                Console.WriteLine($"{type}: {gigabytes * 1e3:F0} MB in {seconds * 1e3:F0} ms, {cpuSeconds * 1e3:F0} ms of processor time");
+                Console.WriteLine($"{type}: {gigabytes * 1e3:F0} MB in {seconds * 1e3:F0} ms, "
+                    + $"{cpuSeconds * 1e3:F0} ms of processor time");
                 foreach (PackedWeight weight in weights) weight.Dispose();
             }
         }

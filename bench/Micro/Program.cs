@@ -12,7 +12,8 @@ int Threads(int index) => int.Parse(Argument(index, $"{Topology.NumPhysicalCores
 switch (Argument(0, ""))
 {
     case "matmul":
-        MatMulBenchmark.Run(Formats("Q4_1,Q8_0"), [.. Argument(2, "1,8,32,512").Split(',').Select(int.Parse)], Threads(3));
+        int[] rowCounts = [.. Argument(2, "1,8,32,512").Split(',').Select(int.Parse)];
+        MatMulBenchmark.Run(Formats("Q4_1,Q8_0"), rowCounts, Threads(3));
         return 0;
     case "pack":
         PackBenchmark.Run(Formats("Q4_1"), Threads(2));

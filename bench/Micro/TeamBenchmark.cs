@@ -17,6 +17,7 @@ static class TeamBenchmark
             for (int i = 0; i < NumBarriers; i++) team.Barrier(worker);
         }));
         team.EndStep();
-        Console.WriteLine($"{team.NumWorkers} threads: fork and join {forkJoin * 1e9:F0} ns, barrier {barriers / NumBarriers * 1e9:F0} ns");
+        Console.WriteLine($"{team.NumWorkers} threads: fork and join {forkJoin * 1e9:F0} ns, "
+            + $"barrier {barriers / NumBarriers * 1e9:F0} ns");
     }
 }

@@ -1,1 +1,40 @@
-Console.WriteLine("vllm");
+using Vllm.Cli;
+using Vllm.Cli.CommandLine;
+
+Command[] commands =
+[
+    ServeCommand.Command,
+    ChatCommand.Command,
+    CompleteCommand.Command,
+    BenchLatencyCommand.Command,
+    BenchThroughputCommand.Command,
+    CollectEnvCommand.Command,
+];
+
+switch (args)
+{
+    case [] or ["-h" or "--help" or "help"]:
+        Console.WriteLine("Usage: vllm COMMAND [options]\n");
+        PrintCommands(commands);
+        Console.WriteLine("\nvllm COMMAND --help tells more. vllm --version prints the version.");
+        return 0;
+    case ["-v" or "--version"]:
+        Console.WriteLine(ProgramVersion.Text);
+        return 0;
+    case ["env", .. string[] rest]: // an old name of vLLM's
+        return await CollectEnvCommand.Command.RunAsync(rest);
+    case ["bench"] or ["bench", "-h" or "--help"]:
+        PrintCommands(commands.Where(command => command.Name.StartsWith("bench ", StringComparison.Ordinal)));
+        return 0;
+}
+
+int numWords = args[0] == "bench" && args.Length > 1 ? 2 : 1;
+string name = string.Join(' ', args[..numWords]);
+if (commands.FirstOrDefault(command => command.Name == name) is { } chosen) return await chosen.RunAsync(args[numWords..]);
+Console.Error.WriteLine($"vllm: unknown command: {name}{UsageException.DidYouMean(name, commands.Select(command => command.Name))}");
+return 2;
+
+static void PrintCommands(IEnumerable<Command> commands)
+{
+    foreach (Command command in commands) Console.WriteLine($"  {command.Name,-18}{command.Summary}");
+}

@@ -79,7 +79,8 @@ public sealed record SamplingParams
     /// <summary>No end token and no stop string before this many tokens.</summary>
     public int MinTokens { get; init; }
 
-    /// <summary>Return the log-probabilities of the best so many tokens besides the chosen one; -1 = all; null = none.</summary>
+    /// <summary>Return the log-probabilities of the best so many tokens besides the chosen one; -1 = all; null =
+    /// none.</summary>
     public int? Logprobs { get; init; }
 
     /// <summary>Return the log-probabilities of these tokens instead of the most likely ones; at most 128.</summary>
@@ -112,8 +113,8 @@ public sealed record SamplingParams
     /// <summary>Keep only the last so many tokens of the prompt; -1 = as many as the model takes.</summary>
     public int? TruncatePromptTokens { get; init; }
 
-    /// <summary>Compute the whole prompt although blocks of it are cached. Unless set, true when log-probabilities of the
-    /// prompt are asked for, which cached blocks do not have.</summary>
+    /// <summary>Compute the whole prompt although blocks of it are cached. Unless set, true when log-probabilities of
+    /// the prompt are asked for, which cached blocks do not have.</summary>
     public bool SkipReadingPrefixCache
     {
         get => _skipReadingPrefixCache ?? PromptLogprobs is not null;
@@ -142,7 +143,8 @@ public sealed record SamplingParams
     public bool HasPenalties => RepetitionPenalty != 1 || FrequencyPenalty != 0 || PresencePenalty != 0;
 
     /// <summary>The same parameters in the form the engine uses: greedy ignores top-p, top-k and min-p; small
-    /// temperatures are raised; -1 means off or unset as in vLLM; lists have no duplicates; biases are clamped.</summary>
+    /// temperatures are raised; -1 means off or unset as in vLLM; lists have no duplicates; biases are
+    /// clamped.</summary>
     public SamplingParams Normalize()
     {
         bool isGreedy = Temperature == 0;
@@ -163,8 +165,8 @@ public sealed record SamplingParams
     // Not Math.Clamp: NaN becomes the lower bound, as in vLLM.
     static float ClampBias(float bias) => bias > -MaxLogitBias ? Math.Min(bias, MaxLogitBias) : -MaxLogitBias;
 
-    /// <summary>Joins a model's further end tokens to the stop tokens, unless the request ignores end tokens. The primary
-    /// one is left out: it ends a request without being reported as its stop reason.</summary>
+    /// <summary>Joins a model's further end tokens to the stop tokens, unless the request ignores end tokens. The
+    /// primary one is left out: it ends a request without being reported as its stop reason.</summary>
     public SamplingParams WithEndTokens(IEnumerable<int> endTokenIds, int? primaryEndTokenId) => IgnoreEos
         ? this
         : this with { StopTokenIds = [.. StopTokenIds.Union(endTokenIds.Where(id => id != primaryEndTokenId))] };

@@ -27,8 +27,8 @@ sealed class BeamSearch
         _running = [new Beam([.. promptTokenIds], [], 0, IsFinished: false)];
     }
 
-    /// <summary>Logprobs to ask for per beam and step: enough that <see cref="BeamSearchParams.BeamWidth"/> beams go on even
-    /// if every beam offers the end token.</summary>
+    /// <summary>Logprobs to ask for per beam and step: enough that <see cref="BeamSearchParams.BeamWidth"/> beams go on
+    /// even if every beam offers the end token.</summary>
     public int NumLogprobs => 2 * _params.BeamWidth;
 
     /// <summary>The beams that need a next token; empty when the search is over.</summary>
@@ -43,11 +43,12 @@ sealed class BeamSearch
         {
             foreach (TokenLogprob token in candidates[i].Entries)
             {
+                Beam beam = _running[i];
+                double logprob = beam.CumulativeLogprob + token.Logprob;
                 if (token.TokenId == _eosTokenId && !_params.IgnoreEos)
-                    _finished.Add(Extend(_running[i], token, isFinished: true));
+                    _finished.Add(Extend(beam, token, isFinished: true));
                 else
-                    continuations.Add((_running[i], token, Score(
-                        _running[i].CumulativeLogprob + token.Logprob, _running[i].TokenIds.Length + 1, token.TokenId)));
+                    continuations.Add((beam, token, Score(logprob, beam.TokenIds.Length + 1, token.TokenId)));
             }
         }
         // OrderBy is stable: among equals the earlier beam and the more likely token go on.

@@ -9,8 +9,8 @@ namespace Vllm.Engine.Sampling;
 /// </summary>
 sealed class Candidates(SamplerScratch scratch, SamplingKernels kernels)
 {
-    /// <summary>First distance from the maximum, in units of the temperature, in the search for the tokens of top-p, and
-    /// its growth: doubling instead costs ten times as much at 0.99 (measured).</summary>
+    /// <summary>First distance from the maximum, in units of the temperature, in the search for the tokens of top-p,
+    /// and its growth: doubling instead costs ten times as much at 0.99 (measured).</summary>
     const double FirstDepth = 4, DepthGrowth = 1.25;
 
     /// <summary>exp(-104) is 0 in fp32: below, nothing has weight.</summary>
@@ -49,7 +49,7 @@ sealed class Candidates(SamplerScratch scratch, SamplingKernels kernels)
         }
     }
 
-    /// <summary>False when the largest quotient is infinite or there is none: then the largest logit is taken.</summary>
+    /// <summary>False when there is no finite largest quotient: then the largest logit is taken.</summary>
     bool HasDistribution => float.IsFinite(_max / _temperature);
 
     void SelectMostLikely(ReadOnlySpan<float> logits, float minP, int topK)
@@ -135,8 +135,8 @@ sealed class Candidates(SamplerScratch scratch, SamplingKernels kernels)
         _count = kept;
     }
 
-    /// <summary>Draws a candidate by an exponential race, argmax p/e with e ~ Exp(1). The noise depends on the seed, the
-    /// output position and the token id only.</summary>
+    /// <summary>Draws a candidate by an exponential race, argmax p/e with e ~ Exp(1). The noise depends on the seed and
+    /// the output position, and on the id of the token or the number of the block it is for.</summary>
     public int Draw(ReadOnlySpan<float> logits, ulong seed, int position)
     {
         if (!HasDistribution) return kernels.Argmax(logits);
@@ -145,9 +145,9 @@ sealed class Candidates(SamplerScratch scratch, SamplingKernels kernels)
         return DrawFromList(seed, (uint)position);
     }
 
-    // With many candidates there are two races instead of one with noise for each token: the minimum of exponentials with
-    // rates p is one with rate Σp, and which of them is the minimum does not depend on its value. So blocks race first,
-    // then the tokens of the winner.
+    // With many candidates there are two races instead of one with noise for each token: the minimum of exponentials
+    // with rates p is one with rate Σp, and which of them is the minimum does not depend on its value. So blocks race
+    // first, then the tokens of the winner.
     int DrawFromAll(ReadOnlySpan<float> logits, ulong seed, uint position)
     {
         kernels.SumExp(logits, _max, _temperature, scratch.BlockSums);
@@ -187,7 +187,8 @@ sealed class Candidates(SamplerScratch scratch, SamplingKernels kernels)
         return kernels.Race(weights[..ids.Length], scratch.Noise);
     }
 
-    /// <summary>Turns the row into the processed logits: divided by the temperature, minus infinity beside the candidates.</summary>
+    /// <summary>Turns the row into the processed logits: divided by the temperature, minus infinity except for the
+    /// candidates.</summary>
     public void Apply(Span<float> logits)
     {
         if (_isAll)

@@ -21,7 +21,7 @@ enum LogprobsMode
 /// <summary>Reads the values of a token and of others from a row of logits.</summary>
 sealed class LogprobsGatherer(SamplerScratch scratch, SamplingKernels kernels)
 {
-    /// <summary>The values of <paramref name="tokenId"/> and of the <paramref name="numTop"/> largest; -1 = all.</summary>
+    /// <summary>The values of a token and of the <paramref name="numTop"/> largest; -1 = all.</summary>
     public SampledLogprobs GatherTop(ReadOnlySpan<float> logits, int tokenId, int numTop, bool isLogits)
     {
         int count = numTop < 0 ? logits.Length : Math.Min(numTop, logits.Length);

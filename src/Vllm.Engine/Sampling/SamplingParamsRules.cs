@@ -24,8 +24,8 @@ static class SamplingParamsRules
     {
         if (p is null) yield break;
         if (p.MaxPatternSize < 0 || p.MinPatternSize < 0 || p.MinPatternSize > p.MaxPatternSize)
-            yield return new("max_pattern_size, min_pattern_size must be >=0, with min_pattern_size <= max_pattern_size. "
-                + "Set both to 0 to disable repetitive pattern detection.");
+            yield return new("max_pattern_size, min_pattern_size must be >=0, with min_pattern_size <= "
+                + "max_pattern_size. Set both to 0 to disable repetitive pattern detection.");
         if (p.MaxPatternSize > 0 && p.MinCount < 2)
             yield return new("min_count must be >= 2 to detect repetitive patterns in engine output. "
                 + "If you do not wish to detect repetitive patterns, set max_pattern_size to 0.");
@@ -94,7 +94,8 @@ static class SamplingParamsRules
                 + $"[{string.Join(", ", p.BadWords.Distinct().Select(Quote))}]");
     }
 
-    public static IEnumerable<ParameterError> Check(SamplingParams p, int vocabSize, int maxLogprobs, bool isSpeculative)
+    public static IEnumerable<ParameterError> Check(
+        SamplingParams p, int vocabSize, int maxLogprobs, bool isSpeculative)
     {
         ParameterError?[] errors =
         [

@@ -2,7 +2,7 @@ using System.Runtime.InteropServices;
 
 namespace Vllm.Kernels.Memory;
 
-/// <summary>Native memory, aligned to 2 MiB when large so that huge pages can back it. Whoever creates it
+/// <summary>Zeroed native memory, aligned to 2 MiB when large so that huge pages can back it. Whoever creates it
 /// disposes it; tensors over it are views.</summary>
 public sealed unsafe partial class NativeBuffer : IDisposable
 {
@@ -15,19 +15,18 @@ public sealed unsafe partial class NativeBuffer : IDisposable
     /// where it is refused, small pages serve.</summary>
     const int AdviseHugePages = 14;
 
-    void* _address;
+    void* _allocation;
 
-    /// <param name="sizeBytes">Bytes to allocate.</param>
-    /// <param name="isZeroed">False for a buffer that several threads are about to fill: its pages then come to be in
-    /// parallel.</param>
-    public NativeBuffer(long sizeBytes, bool isZeroed = true)
+    public NativeBuffer(long sizeBytes)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(sizeBytes);
         SizeBytes = sizeBytes;
-        _address = NativeMemory.AlignedAlloc((nuint)Math.Max(sizeBytes, 1), (nuint)sizeBytes >= HugePage ? HugePage : CacheLine);
+        nuint alignment = (nuint)sizeBytes >= HugePage ? HugePage : CacheLine;
+        // The system hands out large blocks zeroed and page by page: gigabytes of KV cache cost no time at start.
+        _allocation = NativeMemory.AllocZeroed((nuint)sizeBytes + alignment);
+        Address = (nint)(((nuint)_allocation + alignment - 1) & ~(alignment - 1));
         if (OperatingSystem.IsLinux() && (nuint)sizeBytes >= HugePage)
-            Advise((nint)_address, (nint)(sizeBytes & ~((long)HugePage - 1)), AdviseHugePages);
-        if (isZeroed) NativeMemory.Clear(_address, (nuint)sizeBytes);
+            Advise(Address, (nint)(sizeBytes & ~((long)HugePage - 1)), AdviseHugePages);
     }
 
     ~NativeBuffer() => Free();
@@ -35,7 +34,7 @@ public sealed unsafe partial class NativeBuffer : IDisposable
     public long SizeBytes { get; }
 
     /// <summary>Address of the first byte; valid until <see cref="Dispose"/>.</summary>
-    public nint Address => (nint)_address;
+    public nint Address { get; private set; }
 
     public void Dispose()
     {
@@ -45,8 +44,9 @@ public sealed unsafe partial class NativeBuffer : IDisposable
 
     void Free()
     {
-        NativeMemory.AlignedFree(_address);
-        _address = null;
+        NativeMemory.Free(_allocation);
+        _allocation = null;
+        Address = 0;
     }
 
     [LibraryImport("libc", EntryPoint = "madvise")]

@@ -18,7 +18,8 @@ public class BeamSearchTests
     public void Search_FindsRecordedSequences(string name)
     {
         JsonElement recorded = Lines.Single(line => line.GetProperty("name").GetString() == name);
-        var model = new TinyLlama(Path.GetDirectoryName(Fixtures.FindFile("sampling", "beam", "tiny-llama", "config.json"))!);
+        string config = Fixtures.FindFile("sampling", "beam", "tiny-llama", "config.json");
+        var model = new TinyLlama(Path.GetDirectoryName(config)!);
         BeamSearchParams p = Read(recorded.GetProperty("params"));
         foreach (JsonElement result in recorded.GetProperty("results").EnumerateArray())
         {
@@ -52,7 +53,8 @@ public class BeamSearchTests
         Assert.Equal(expected.GetArrayLength(), beams.Count);
         foreach ((Beam beam, JsonElement sequence) in beams.Zip(expected.EnumerateArray()))
         {
-            double logprob = sequence.GetProperty("cum_logprob").GetDouble(), score = sequence.GetProperty("score").GetDouble();
+            double logprob = sequence.GetProperty("cum_logprob").GetDouble();
+            double score = sequence.GetProperty("score").GetDouble();
             Assert.Equal(SamplingCase.ReadInts(sequence.GetProperty("tokens")), beam.TokenIds[numPromptTokens..]);
             Assert.Equal(logprob, beam.CumulativeLogprob, 1e-4);
             Assert.Equal(score, search.Score(beam), Math.Abs(score / logprob) * 1e-4);
@@ -69,6 +71,10 @@ public class BeamSearchTests
     [InlineData(16384, null)]
     [InlineData(16385, "beam_width must be at most 16384, got 16385. To increase this limit, set the "
         + "VLLM_MAX_N_SEQUENCES environment variable.")]
-    public void Validate_ChecksTheWidth(int width, string? message) =>
-        Assert.Equal(message, new BeamSearchParams { BeamWidth = width, MaxTokens = 1 }.Validate().FirstOrDefault()?.Message);
+    public void Validate_ChecksTheWidth(int width, string? message)
+    {
+        var p = new BeamSearchParams { BeamWidth = width, MaxTokens = 1 };
+
+        Assert.Equal(message, p.Validate().FirstOrDefault()?.Message);
+    }
 }

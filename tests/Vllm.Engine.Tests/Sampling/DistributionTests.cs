@@ -23,7 +23,8 @@ public class DistributionTests
 
     [Theory]
     [MemberData(nameof(Limits))]
-    public void Draw_HasTheProbabilitiesOfTheCandidates(int vocabSize, float temperature, float minP, int topK, float topP)
+    public void Draw_HasTheProbabilitiesOfTheCandidates(
+        int vocabSize, float temperature, float minP, int topK, float topP)
     {
         var random = new Random(vocabSize);
         float[] logits = [.. Enumerable.Range(0, vocabSize).Select(_ => (float)(random.NextDouble() * 4))];

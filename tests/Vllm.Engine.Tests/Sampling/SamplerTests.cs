@@ -121,7 +121,8 @@ public class SamplerTests
                 Assert.InRange(Sample(sampler, [NewRow(sampler, p)], logits)[0], 0, VocabSize - 1);
             }
             // One token left among NaNs and minus infinities (an allowed one, for the row that has a list).
-            float[] single = [.. Enumerable.Range(0, VocabSize).Select(i => i % 2 == 0 ? float.NaN : float.NegativeInfinity)];
+            float[] single = [.. Enumerable.Repeat(float.NegativeInfinity, VocabSize)];
+            for (int id = 0; id < VocabSize; id += 2) single[id] = float.NaN;
             single[5] = 1;
             Assert.Equal(5, Sample(sampler, [NewRow(sampler, p)], single)[0]);
         }

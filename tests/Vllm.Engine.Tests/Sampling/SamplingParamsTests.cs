@@ -7,8 +7,8 @@ public class SamplingParamsTests
 {
     public static TheoryData<string> Cases() => SamplingCase.Names("params", IsExpressible);
 
-    /// <summary>Leaves out what C#'s types rule out before these rules (a fraction for an integer, a name for a token id);
-    /// the reader of the request has to refuse it.</summary>
+    /// <summary>Leaves out what C#'s types rule out before these rules (a fraction for an integer, a name for a token
+    /// id); the reader of the request has to refuse it.</summary>
     static bool IsExpressible(JsonElement c)
     {
         if (c.GetProperty("kind").GetString() != "sampling_params") return false;
@@ -20,7 +20,8 @@ public class SamplingParamsTests
                 || (input.Value.ValueKind == JsonValueKind.Number && !input.Value.TryGetInt64(out _)))) return false;
             if (input.Name == "logit_bias" && input.Value.ValueKind == JsonValueKind.Object
                 && input.Value.EnumerateObject().Any(e => !int.TryParse(e.Name, out _))) return false;
-            if (input.Name.EndsWith("_token_ids", StringComparison.Ordinal) && input.Value.ValueKind == JsonValueKind.Array
+            if (input.Name.EndsWith("_token_ids", StringComparison.Ordinal)
+                && input.Value.ValueKind == JsonValueKind.Array
                 && input.Value.EnumerateArray().Any(e => e.ValueKind != JsonValueKind.Number || !e.TryGetInt32(out _)))
                 return false;
             if (input.Name == "extra_args") return false;
@@ -36,7 +37,8 @@ public class SamplingParamsTests
             .Single(line => line.GetProperty("name").GetString() == name);
         SamplingParams input = Read(recorded.GetProperty("input"));
         JsonElement error = recorded.GetProperty("error");
-        bool isConstructed = error.ValueKind == JsonValueKind.Null || error.GetProperty("stage").GetString() != "construct";
+        bool isConstructed = error.ValueKind == JsonValueKind.Null
+            || error.GetProperty("stage").GetString() != "construct";
 
         IReadOnlyList<ParameterError> errors = input.Validate();
         if (isConstructed)
@@ -84,7 +86,8 @@ public class SamplingParamsTests
                 "frequency_penalty" => p with { FrequencyPenalty = Float(v) },
                 "repetition_penalty" => p with { RepetitionPenalty = Float(v) },
                 "seed" => p with { Seed = isNull ? null : v.GetInt64() },
-                "stop" => p with { Stop = isNull ? [] : v.ValueKind == JsonValueKind.Array ? Strings(v) : [v.GetString()!] },
+                "stop" when v.ValueKind == JsonValueKind.String => p with { Stop = [v.GetString()!] },
+                "stop" => p with { Stop = isNull ? [] : Strings(v) },
                 "stop_token_ids" => p with { StopTokenIds = isNull ? [] : SamplingCase.ReadInts(v) },
                 "ignore_eos" => p with { IgnoreEos = v.GetBoolean() },
                 "max_tokens" => p with { MaxTokens = isNull ? null : v.GetInt32() },
@@ -118,7 +121,9 @@ public class SamplingParamsTests
         int Int(string name) => v.TryGetProperty(name, out JsonElement e) ? e.GetInt32() : 0;
         return new()
         {
-            MaxPatternSize = Int("max_pattern_size"), MinPatternSize = Int("min_pattern_size"), MinCount = Int("min_count"),
+            MaxPatternSize = Int("max_pattern_size"),
+            MinPatternSize = Int("min_pattern_size"),
+            MinCount = Int("min_count"),
         };
     }
 

@@ -2,7 +2,7 @@ using System.Text.Json;
 
 namespace Vllm.Tests.Sampling;
 
-/// <summary>The recorded cases' small Llama in double precision, without a cache: an independent source of logits.</summary>
+/// <summary>The cases' small Llama in double precision, without a cache: an independent source of logits.</summary>
 sealed class TinyLlama
 {
     readonly Dictionary<string, double[]> _weights = [];

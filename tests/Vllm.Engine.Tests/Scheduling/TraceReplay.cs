@@ -100,7 +100,7 @@ sealed class TraceReplay
             if (e.GetProperty("step").GetInt32() != step || String(e, "when", "before") != when) continue;
             if (e.GetProperty("type").GetString() == "abort")
                 aborted.AddRange(e.GetProperty("ids").EnumerateArray()
-                    .Select(id => id.GetString()!).Where(_scheduler.Abort));
+                    .Select(id => id.GetString()!).Where(id => _scheduler.Finish(id, FinishReason.Abort)));
             else
                 ResetPrefixCache(IsSet(e, "reset_running"), record);
             _scheduler.CheckIntegrity();

@@ -17,7 +17,8 @@ public class OtherMachinesTests
     {
         if (Environment.GetEnvironmentVariable(BestVariant) is not null) return;
         string assembly = Assembly.GetExecutingAssembly().Location;
-        var start = new ProcessStartInfo("dotnet", [assembly, "--filter-namespace", typeof(OtherMachinesTests).Namespace!, "--progress", "off"])
+        string tests = typeof(OtherMachinesTests).Namespace!;
+        var start = new ProcessStartInfo("dotnet", [assembly, "--filter-namespace", tests, "--progress", "off"])
         {
             RedirectStandardOutput = true,
         };

@@ -17,7 +17,8 @@ sealed class RandomMatrix : StoredMatrix
         var random = new Random(seed);
         random.NextBytes(_bytes);
         int blockBytes = GgmlTypes.Block(type).SizeBytes;
-        for (int block = 0; block < _bytes.Length; block += blockBytes) MakeSane(_bytes.AsSpan(block, blockBytes), random);
+        for (int block = 0; block < _bytes.Length; block += blockBytes)
+            MakeSane(_bytes.AsSpan(block, blockBytes), random);
     }
 
     public static IReadOnlyList<GgmlType> Types { get; } =
@@ -57,7 +58,9 @@ sealed class RandomMatrix : StoredMatrix
         {
             case GgmlType.F32: MemoryMarshal.Write(block, value); return;
             case GgmlType.F16: MemoryMarshal.Write(block, (Half)value); return;
-            case GgmlType.BF16: MemoryMarshal.Write(block, (ushort)(BitConverter.SingleToUInt32Bits(value) >> 16)); return;
+            case GgmlType.BF16:
+                MemoryMarshal.Write(block, (ushort)(BitConverter.SingleToUInt32Bits(value) >> 16));
+                return;
         }
 
         (int scale, int min) = Offsets(Type);

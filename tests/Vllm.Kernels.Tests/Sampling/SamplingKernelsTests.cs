@@ -14,7 +14,7 @@ public class SamplingKernelsTests
     static readonly int[] Sizes =
     [
         0, 1, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 33, 63, 65, 127, 128, 129, 511, 512, 513, 515, 1000, 2047, 2049, 4099,
-        32000, 49152, 50257, 128256, 151936,
+        32000, 50257, 128256,
     ];
 
     public static TheoryData<string, int> VariantsAndSizes()
@@ -68,7 +68,7 @@ public class SamplingKernelsTests
             float[] expectedSums = new float[SamplingKernels.NumBlocks(size, SamplingKernels.SumBlock)];
             float[] actualSums = new float[expectedSums.Length];
             float[] expected = new float[size], actual = new float[size];
-            float max = Reference.BlockMaxima(row, new float[SamplingKernels.NumBlocks(size, SamplingKernels.MaximaBlock)]);
+            float max = row.Where(v => !float.IsNaN(v)).DefaultIfEmpty(float.NaN).Max();
             if (!float.IsFinite(max)) continue;
 
             double expectedTotal = Reference.SumExp(row, max, temperature, expectedSums);
@@ -189,7 +189,8 @@ public class SamplingKernelsTests
             float.NegativeInfinity, float.MinValue, -1f, -float.Epsilon, -0f, 0f, float.Epsilon, 1f, float.MaxValue,
             float.PositiveInfinity,
         ];
-        for (int i = 1; i < ordered.Length; i++) Assert.True(Thresholds.Key(ordered[i - 1]) < Thresholds.Key(ordered[i]));
+        for (int i = 1; i < ordered.Length; i++)
+            Assert.True(Thresholds.Key(ordered[i - 1]) < Thresholds.Key(ordered[i]));
         foreach (float value in ordered) Assert.Equal(value, Thresholds.Value(Thresholds.Key(value)));
     }
 }

@@ -116,7 +116,8 @@ static unsafe class ActivationRows
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     static void RoundToBF16(float* x, int numColumns, ushort* target)
     {
-        Vector512<uint> one = Vector512.Create(1u), half = Vector512.Create(0x7FFFu), quiet = Vector512.Create(0x400000u);
+        Vector512<uint> one = Vector512.Create(1u), half = Vector512.Create(0x7FFFu);
+        Vector512<uint> quiet = Vector512.Create(0x400000u);
         for (int k = 0; k < numColumns; k += 32)
         {
             Vector512.Narrow(Round16(Vector512.Load(x + k)), Round16(Vector512.Load(x + k + 16))).Store(target + k);
@@ -126,7 +127,8 @@ static unsafe class ActivationRows
         {
             Vector512<uint> bits = values.AsUInt32();
             Vector512<uint> rounded = bits + half + ((bits >>> 16) & one);
-            return Vector512.ConditionalSelect(Vector512.Equals(values, values).AsUInt32(), rounded, bits | quiet) >>> 16;
+            Vector512<uint> isNumber = Vector512.Equals(values, values).AsUInt32();
+            return Vector512.ConditionalSelect(isNumber, rounded, bits | quiet) >>> 16;
         }
     }
 

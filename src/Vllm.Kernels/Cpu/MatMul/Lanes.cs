@@ -4,7 +4,8 @@ using System.Runtime.Intrinsics.X86;
 
 namespace Vllm.Kernels.Cpu.MatMul;
 
-/// <summary>Vector operations of one width, so that <see cref="VectorMatMul{TLanes,TFloat,TInt}"/> is written once.</summary>
+/// <summary>Vector operations of one width, so that <see cref="VectorMatMul{TLanes,TFloat,TInt}"/> is written
+/// once.</summary>
 unsafe interface ILanes<TFloat, TInt>
 {
     static abstract string Name { get; }
@@ -37,8 +38,8 @@ unsafe interface ILanes<TFloat, TInt>
 
     static abstract TInt ShiftRight(TInt value, int numBits);
 
-    /// <summary>sum + the dot product of four unsigned and four signed bytes, per lane; the same four signed bytes for all
-    /// lanes.</summary>
+    /// <summary>sum + the dot product of four unsigned and four signed bytes, per lane; the same four signed bytes for
+    /// all lanes.</summary>
     static abstract TInt Dot(TInt sum, TInt unsignedBytes, int signedBytes);
 
     static abstract TFloat ToFloat(TInt value);
@@ -46,8 +47,8 @@ unsafe interface ILanes<TFloat, TInt>
     static abstract TFloat AsFloat(TInt bits);
 }
 
-/// <summary>fp16 is fp32 with the exponent's bias 112 less, once its bits are moved 13 up; multiplying by 2^112 is exact,
-/// for subnormals too.</summary>
+/// <summary>fp16 is fp32 with the exponent's bias 112 less, once its bits are moved 13 up; multiplying by 2^112 is
+/// exact, for subnormals too.</summary>
 static class HalfBits
 {
     public const uint Magnitude = 0x7FFF;
@@ -81,7 +82,8 @@ readonly unsafe struct Lanes512 : ILanes<Vector512<float>, Vector512<int>>
     public static Vector512<float> Multiply(Vector512<float> a, Vector512<float> b) => a * b;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector512<float> Fma(Vector512<float> a, Vector512<float> b, Vector512<float> c) => Vector512.FusedMultiplyAdd(a, b, c);
+    public static Vector512<float> Fma(Vector512<float> a, Vector512<float> b, Vector512<float> c) =>
+        Vector512.FusedMultiplyAdd(a, b, c);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Store(Vector512<float> value, float* target) => value.Store(target);
@@ -143,7 +145,8 @@ readonly unsafe struct Lanes256 : ILanes<Vector256<float>, Vector256<int>>
     public static Vector256<float> Multiply(Vector256<float> a, Vector256<float> b) => a * b;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector256<float> Fma(Vector256<float> a, Vector256<float> b, Vector256<float> c) => Vector256.FusedMultiplyAdd(a, b, c);
+    public static Vector256<float> Fma(Vector256<float> a, Vector256<float> b, Vector256<float> c) =>
+        Vector256.FusedMultiplyAdd(a, b, c);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Store(Vector256<float> value, float* target) => value.Store(target);
@@ -207,7 +210,8 @@ readonly unsafe struct Lanes128 : ILanes<Vector128<float>, Vector128<int>>
     public static Vector128<float> Multiply(Vector128<float> a, Vector128<float> b) => a * b;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector128<float> Fma(Vector128<float> a, Vector128<float> b, Vector128<float> c) => Vector128.FusedMultiplyAdd(a, b, c);
+    public static Vector128<float> Fma(Vector128<float> a, Vector128<float> b, Vector128<float> c) =>
+        Vector128.FusedMultiplyAdd(a, b, c);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Store(Vector128<float> value, float* target) => value.Store(target);
@@ -239,7 +243,8 @@ readonly unsafe struct Lanes128 : ILanes<Vector128<float>, Vector128<int>>
         }
 
         Vector128<int> low = Vector128.Create(0xFF);
-        return sum + (unsignedBytes & low) * (sbyte)signedBytes + (unsignedBytes >>> 8 & low) * (sbyte)(signedBytes >> 8)
+        return sum + (unsignedBytes & low) * (sbyte)signedBytes
+            + (unsignedBytes >>> 8 & low) * (sbyte)(signedBytes >> 8)
             + (unsignedBytes >>> 16 & low) * (sbyte)(signedBytes >> 16) + (unsignedBytes >>> 24) * (signedBytes >> 24);
     }
 

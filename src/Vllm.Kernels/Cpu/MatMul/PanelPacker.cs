@@ -38,7 +38,10 @@ static unsafe class PanelPacker
     /// <param name="team">Each worker packs a stretch of panels.</param>
     /// <param name="group">Where to.</param>
     /// <param name="parts">Its rows, stacked.</param>
-    public static void Pack(WorkerTeam team, PanelGroup group, List<StoredMatrix> parts) => team.ParallelFor(group.NumPanels, panel =>
+    public static void Pack(WorkerTeam team, PanelGroup group, List<StoredMatrix> parts) =>
+        team.ParallelFor(group.NumPanels, panel => PackPanel(group, parts, panel));
+
+    static void PackPanel(PanelGroup group, List<StoredMatrix> parts, int panel)
     {
         byte* target = group.Address + panel * group.PanelBytes;
         NativeMemory.Clear(target, (nuint)group.PanelBytes);
@@ -46,7 +49,7 @@ static unsafe class PanelPacker
         int numColumns = Math.Min(PanelFormat.PanelColumns, group.NumOutputs - firstOutput);
         if (group.Format.IsQuantized) PackCodes(group, parts, firstOutput, numColumns, target);
         else PackValues(group, parts, firstOutput, numColumns, target);
-    });
+    }
 
     static void PackCodes(PanelGroup group, List<StoredMatrix> parts, int firstOutput, int numColumns, byte* target)
     {
@@ -74,7 +77,7 @@ static unsafe class PanelPacker
         }
 
         if (group.Format == PanelFormat.F16) WriteHalves((float*)rows.Address, rowBytes, numInputs, (Half*)target);
-        else WriteWords((uint*)rows.Address, rowBytes, group.NumBlocks * group.Format.BlockBytes / PanelFormat.LineBytes, (uint*)target);
+        else WriteWords((uint*)rows.Address, rowBytes, (int)(group.PanelBytes / PanelFormat.LineBytes), (uint*)target);
     }
 
     static (StoredMatrix Part, int Row) Locate(List<StoredMatrix> parts, int row)
@@ -105,7 +108,8 @@ static unsafe class PanelPacker
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
-    static void PackCodes<TDecoder>(byte* stored, PanelGroup panels, byte* block, int column) where TDecoder : IGroupDecoder
+    static void PackCodes<TDecoder>(byte* stored, PanelGroup panels, byte* block, int column)
+        where TDecoder : IGroupDecoder
     {
         PanelFormat format = TDecoder.Format;
         int numLines = format.LinesPerGroup, groupsPerBlock = format.GroupsPerBlock, blockBytes = format.BlockBytes;
@@ -116,14 +120,16 @@ static unsafe class PanelPacker
             (Half scale, Half min) = TDecoder.Decode(stored, group, codes);
             int inBlock = group % groupsPerBlock;
             uint* line = (uint*)block + column;
-            for (int u = 0; u < numLines; u++, line += PanelFormat.PanelColumns) *line |= ((uint*)codes)[u] << (4 * inBlock);
+            for (int u = 0; u < numLines; u++, line += PanelFormat.PanelColumns)
+                *line |= ((uint*)codes)[u] << (4 * inBlock);
             ((Half*)(block + format.ScaleOffset(inBlock)))[column] = scale;
             if (format.HasMin) ((Half*)(block + format.MinOffset(inBlock)))[column] = min;
             if (inBlock == groupsPerBlock - 1) block += blockBytes;
         }
     }
 
-    /// <summary>target[word][column] = row column, word; a word is an fp32 or two bf16. In pieces that stay in L1.</summary>
+    /// <summary>target[word][column] = row column, word; a word is an fp32 or two bf16. In pieces that stay in
+    /// L1.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     static void WriteWords(uint* rows, nint rowBytes, int numWords, uint* target)
     {
@@ -133,7 +139,8 @@ static unsafe class PanelPacker
             for (int column = 0; column < PanelFormat.PanelColumns; column++)
             {
                 uint* row = (uint*)((byte*)rows + column * rowBytes);
-                for (int word = first; word < end; word++) target[(nint)word * PanelFormat.PanelColumns + column] = row[word];
+                for (int word = first; word < end; word++)
+                    target[(nint)word * PanelFormat.PanelColumns + column] = row[word];
             }
         }
     }

@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace Vllm.Kernels.Cpu.MatMul;
 
 /// <summary>Reads weights back out of panels, as floats.</summary>
@@ -12,6 +14,7 @@ static unsafe class PanelReader
         else ReadFloats(group.Format, source, column, row);
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     static void ReadCodes(PanelFormat format, byte* block, int column, Span<float> row)
     {
         for (int first = 0, group = 0; first < row.Length; first += format.GroupSize, group++)
@@ -31,6 +34,7 @@ static unsafe class PanelReader
         }
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     static void ReadFloats(PanelFormat format, byte* source, int column, Span<float> row)
     {
         const int Columns = PanelFormat.PanelColumns;

@@ -3,8 +3,8 @@ using System.Runtime.CompilerServices;
 namespace Vllm.Kernels.Cpu.MatMul;
 
 /// <summary>
-/// The product in C# vectors of any width: one vector of outputs (two for floating-point weights) by four rows at a time,
-/// then by single rows. Integer products give the bits of every other variant.
+/// The product in C# vectors of any width: one vector of outputs (two for floating-point weights) by four rows at a
+/// time, then by single rows. Integer products give the bits of every other variant.
 /// </summary>
 sealed unsafe class VectorMatMul<TLanes, TFloat, TInt> : MatMulVariant
     where TLanes : struct, ILanes<TFloat, TInt>
@@ -23,7 +23,8 @@ sealed unsafe class VectorMatMul<TLanes, TFloat, TInt> : MatMulVariant
         {
             byte* w = product.W + panel * panelBytes;
             int row = 0;
-            for (; row + TileRows <= product.NumRows; row += TileRows) MultiplyTile(format, product, w, panel, row, TileRows);
+            for (; row + TileRows <= product.NumRows; row += TileRows)
+                MultiplyTile(format, product, w, panel, row, TileRows);
             for (; row < product.NumRows; row++) MultiplyTile(format, product, w, panel, row, 1);
         }
     }
@@ -71,7 +72,8 @@ sealed unsafe class VectorMatMul<TLanes, TFloat, TInt> : MatMulVariant
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
-    static void FourRowsOfCodes(PanelFormat format, byte* x, nint xStride, byte* w, int numBlocks, float* y, nint yStride)
+    static void FourRowsOfCodes(
+        PanelFormat format, byte* x, nint xStride, byte* w, int numBlocks, float* y, nint yStride)
     {
         Codes codes = new(format);
         for (int column = 0; column < Columns; column += TLanes.Count)
@@ -108,8 +110,8 @@ sealed unsafe class VectorMatMul<TLanes, TFloat, TInt> : MatMulVariant
         }
     }
 
-    /// <summary>A single row is four times the same row: strides of 0. Its weights come from memory, which is slower than
-    /// four products.</summary>
+    /// <summary>A single row is four times the same row: strides of 0. Its weights come from memory, which is slower
+    /// than four products.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     static void FourRowsOfFloats<TWeights>(byte* x0, nint xStride, byte* w, int numColumns, float* y, nint yStride)
         where TWeights : struct, IWeights
@@ -196,7 +198,8 @@ sealed unsafe class VectorMatMul<TLanes, TFloat, TInt> : MatMulVariant
     readonly struct F32Weights : IWeights
     {
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public static TFloat Load(byte* panel, int k, int column) => TLanes.Load((float*)panel + (nint)k * Columns + column);
+        public static TFloat Load(byte* panel, int k, int column) =>
+            TLanes.Load((float*)panel + (nint)k * Columns + column);
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public static float LoadX(byte* x, int k) => ((float*)x)[k];
@@ -205,7 +208,8 @@ sealed unsafe class VectorMatMul<TLanes, TFloat, TInt> : MatMulVariant
     readonly struct F16Weights : IWeights
     {
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public static TFloat Load(byte* panel, int k, int column) => TLanes.Load((Half*)panel + (nint)k * Columns + column);
+        public static TFloat Load(byte* panel, int k, int column) =>
+            TLanes.Load((Half*)panel + (nint)k * Columns + column);
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public static float LoadX(byte* x, int k) => ((float*)x)[k];

@@ -45,7 +45,7 @@ public abstract class SamplingKernels
     /// <summary>Number of entries of a row that is cut into blocks.</summary>
     public static int NumBlocks(int length, int block) => (length + block - 1) / block;
 
-    /// <summary>Index of the largest element, the first among equals; 0 when there is none above minus infinity.</summary>
+    /// <summary>Index of the largest element, the first among equals; 0 when none is above minus infinity.</summary>
     public abstract int Argmax(ReadOnlySpan<float> x);
 
     /// <summary>maxima[b] = max of x[b·128 … b·128+127]; returns the largest of all, minus infinity when empty.
@@ -63,7 +63,8 @@ public abstract class SamplingKernels
     public abstract void Divide(Span<float> x, float divisor);
 
     /// <summary>Writes value and index of every x[i] ≥ threshold, in order; returns their number. maxima: of
-    /// <see cref="BlockMaxima"/>; blocks below the threshold are not read. values, ids: [x.Length], as all may qualify.</summary>
+    /// <see cref="BlockMaxima"/>; blocks below the threshold are not read. values, ids: [x.Length], as all may
+    /// qualify.</summary>
     public abstract int Collect(
         ReadOnlySpan<float> x, ReadOnlySpan<float> maxima, float threshold, Span<float> values, Span<int> ids);
 
@@ -76,6 +77,6 @@ public abstract class SamplingKernels
     /// <summary>Σ weights[i] over values[i] ≥ threshold. Does not increase with the threshold.</summary>
     public abstract double MassAtLeast(ReadOnlySpan<float> values, ReadOnlySpan<float> weights, float threshold);
 
-    /// <summary>The exponential race: index of the largest weights[i] / exponential[i], the first among equals.</summary>
+    /// <summary>The race: index of the largest weights[i] / exponential[i], the first among equals.</summary>
     public abstract int Race(ReadOnlySpan<float> weights, ReadOnlySpan<float> exponential);
 }

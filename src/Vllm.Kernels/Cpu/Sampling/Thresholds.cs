@@ -6,7 +6,8 @@ namespace Vllm.Kernels.Cpu.Sampling;
 /// </summary>
 public static class Thresholds
 {
-    /// <summary>The k-th largest element, equal ones counted one by one; 1 ≤ k ≤ number of elements that are not NaN.</summary>
+    /// <summary>The k-th largest element, equal ones counted one by one; k is at least 1 and at most the number of
+    /// elements that are not NaN.</summary>
     public static float KthLargest(this SamplingKernels kernels, ReadOnlySpan<float> x, int k) =>
         CountCut(kernels, x, k, enough: 0);
 
@@ -34,8 +35,8 @@ public static class Thresholds
         return Value((int)low);
     }
 
-    /// <summary>The largest float t for which the values ≥ t weigh at least <paramref name="target"/>, or minus infinity
-    /// when all together weigh less.</summary>
+    /// <summary>The largest float t for which the values ≥ t weigh at least <paramref name="target"/>, or minus
+    /// infinity when all together weigh less.</summary>
     public static float MassCut(
         this SamplingKernels kernels, ReadOnlySpan<float> values, ReadOnlySpan<float> weights, double target)
     {
@@ -49,8 +50,8 @@ public static class Thresholds
         return Value((int)low);
     }
 
-    /// <summary>The smallest x ≤ <paramref name="high"/> whose fp32 quotient x / divisor is ≥ <paramref name="quotient"/>:
-    /// a cut that is defined after the temperature, carried back to the logits.</summary>
+    /// <summary>The smallest x ≤ <paramref name="high"/> whose fp32 quotient x / <paramref name="divisor"/> is at least
+    /// <paramref name="quotient"/>: a cut that is defined after the temperature, carried back to the logits.</summary>
     public static float LowestDividend(double quotient, float divisor, float high)
     {
         long no = Key(float.NegativeInfinity), yes = Key(high);

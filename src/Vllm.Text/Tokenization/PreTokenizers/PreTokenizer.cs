@@ -1,3 +1,4 @@
+using System.Text;
 using Vllm.Text.Tokenization.Normalizers;
 using Vllm.Text.Tokenization.Patterns;
 using Vllm.Text.Tokenization.Unicode;
@@ -33,19 +34,24 @@ sealed class SplitPreTokenizer(TextPattern pattern, SplitBehavior behavior, bool
     public static SplitPreTokenizer Whitespace() =>
         new(new RegexPattern(@"[\w\x{200C}\x{200D}]+|[^\w\s\x{200C}\x{200D}]+"), SplitBehavior.Removed, inverts: true);
 
-    public static SplitPreTokenizer WhitespaceSplit() => new(new CodePointPattern(CodePoints.IsWhiteSpace), SplitBehavior.Removed);
+    public static SplitPreTokenizer WhitespaceSplit() =>
+        new(new CodePointPattern(CodePoints.IsWhiteSpace), SplitBehavior.Removed);
 
-    public static SplitPreTokenizer CharDelimiter(string delimiter) => new(new StringPattern(delimiter), SplitBehavior.Removed);
+    public static SplitPreTokenizer CharDelimiter(string delimiter) =>
+        new(new StringPattern(delimiter), SplitBehavior.Removed);
 
     public static SplitPreTokenizer Digits(bool individual) =>
-        new(new CodePointPattern(c => CodePoints.IsIn(c, Categories.N)), individual ? SplitBehavior.Isolated : SplitBehavior.Contiguous);
+        new(new CodePointPattern(c => CodePoints.IsIn(c, Categories.N)),
+            individual ? SplitBehavior.Isolated : SplitBehavior.Contiguous);
 
-    public static SplitPreTokenizer Punctuation(SplitBehavior behavior) => new(new CodePointPattern(IsPunctuation), behavior);
+    public static SplitPreTokenizer Punctuation(SplitBehavior behavior) =>
+        new(new CodePointPattern(IsPunctuation), behavior);
 
     /// <summary><c>BertPreTokenizer</c>: at white space, and around each punctuation mark.</summary>
     public static PreTokenizerSequence Bert() => new([WhitespaceSplit(), Punctuation(SplitBehavior.Isolated)]);
 
-    static bool IsPunctuation(int c) => c < 128 && CodePoints.IsIn(c, Categories.P | Categories.S) || CodePoints.IsIn(c, Categories.P);
+    static bool IsPunctuation(int c) =>
+        c < 128 && CodePoints.IsIn(c, Categories.P | Categories.S) || CodePoints.IsIn(c, Categories.P);
 }
 
 /// <summary>Which pieces get the leading mark.</summary>
@@ -56,7 +62,7 @@ sealed class MetaspacePreTokenizer(string replacement, PrependScheme scheme, boo
 {
     static readonly TextPattern Space = new StringPattern(" ");
 
-    readonly byte[] _mark = System.Text.Encoding.UTF8.GetBytes(replacement);
+    readonly byte[] _mark = Encoding.UTF8.GetBytes(replacement);
     readonly ReplaceNormalizer _replacer = new(Space, replacement);
     readonly StringPattern _pattern = new(replacement);
 
@@ -87,7 +93,7 @@ sealed class ByteLevelPreTokenizer(bool addsPrefixSpace, bool usesRegex) : PreTo
             if (usesRegex) PatternSplit.Split(piece, Words, SplitBehavior.Isolated, inverts: false, parts);
             else parts.Add(new TextPiece(piece));
         });
-        text.Normalize(ByteLevelNormalizer.Encode);
+        text.Normalize(piece => piece.EncodeBytes());
     }
 }
 

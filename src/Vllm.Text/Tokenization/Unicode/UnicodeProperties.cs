@@ -62,7 +62,7 @@ static class UnicodeProperties
     static Dictionary<string, int[]> Parse(ReadOnlySpan<byte> data)
     {
         var result = new Dictionary<string, int[]>();
-        foreach (string section in System.Text.Encoding.ASCII.GetString(data).Split(';'))
+        foreach (string section in Encoding.ASCII.GetString(data).Split(';'))
         {
             int colon = section.IndexOf(':', StringComparison.Ordinal);
             if (colon < 0) continue;

@@ -1,0 +1,9 @@
+using System.Reflection;
+
+namespace Vllm.Cli;
+
+static class ProgramVersion
+{
+    public static string Text { get; } =
+        typeof(ProgramVersion).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion.Split('+')[0];
+}
