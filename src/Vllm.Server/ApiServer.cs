@@ -117,7 +117,7 @@ public sealed class ApiServer : IAsyncDisposable
     static void MapRoutes(Routes routes, ServerOptions options, AsyncLLM engine, HttpMetrics httpMetrics)
     {
         var models = new ServedModels(engine.Config);
-        var rejections = new AdmissionRejections(options, engine.Metrics);
+        var rejections = new AdmissionRejections(options, engine);
         var generator = new Generator(engine, options, models, rejections);
         var chatPrompts = new ChatPrompts(engine, models);
         var load = new ServerLoad(options);

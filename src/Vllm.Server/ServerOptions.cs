@@ -60,7 +60,8 @@ public sealed record ServerOptions
     /// <summary>Idle time after which a stream sends a comment; null = never.</summary>
     public TimeSpan? SseKeepAliveInterval { get; init; }
 
-    /// <summary>Most requests that wait or run at once; more are answered 503. Null = no limit.</summary>
+    /// <summary>Most requests that wait for a place; what would have to wait beyond them is answered 503. Null = no
+    /// limit.</summary>
     public int? MaxNumQueuedReqs { get; init; }
 
     /// <summary>Largest request body. 32 MiB holds the longest prompts; Kestrel's own default is 30 MB.</summary>

@@ -19,7 +19,7 @@ public sealed class ApiServerTests : IAsyncLifetime
     public ValueTask InitializeAsync()
     {
         if (Directory.Exists(Model))
-            _engine = AsyncLLM.Create(new EngineOptions { Model = Model, ServedModelName = ["tiny"], KvCacheMemoryBytes = 64 << 20 });
+            _engine = AsyncLLM.Create(new EngineOptions { Model = Model, KvCacheMemoryBytes = 64 << 20 });
         return default;
     }
 

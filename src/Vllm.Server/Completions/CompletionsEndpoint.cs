@@ -26,8 +26,8 @@ sealed class CompletionsEndpoint(Generator generator)
         // 4.
         int priority = Generator.Priority(context, fields);
         IAsyncEnumerable<(int Index, RequestOutput Output)> outputs = PromptOutputs.Merge(
-            [.. prompts.Select((p, i) => (Func<CancellationToken, IAsyncEnumerable<RequestOutput>>)(cancellationToken =>
-                generator.Generate($"{id}-{i}", p.TokenIds, samplingParams[i], fields, priority, cancellationToken)))],
+            prompts.Length,
+            (i, aborted) => generator.Generate(id, prompts[i].TokenIds, samplingParams[i], fields, priority, aborted),
             context.RequestAborted);
 
         // 5.

@@ -6,34 +6,35 @@ namespace Vllm.Server.Completions;
 /// <summary>The outputs of several prompts as one stream, in the order they come.</summary>
 static class PromptOutputs
 {
+    /// <param name="numPrompts">How many there are.</param>
+    /// <param name="run">Starts the prompt of an index.</param>
+    /// <param name="cancellationToken">Aborts all.</param>
     public static IAsyncEnumerable<(int Index, RequestOutput Output)> Merge(
-        IReadOnlyList<Func<CancellationToken, IAsyncEnumerable<RequestOutput>>> streams,
+        int numPrompts, Func<int, CancellationToken, IAsyncEnumerable<RequestOutput>> run,
         CancellationToken cancellationToken) =>
-        streams.Count == 1 ? Single(streams[0], cancellationToken) : Many(streams, cancellationToken);
+        numPrompts == 1 ? Single(run(0, cancellationToken)) : Many(numPrompts, run, cancellationToken);
 
-    static async IAsyncEnumerable<(int, RequestOutput)> Single(
-        Func<CancellationToken, IAsyncEnumerable<RequestOutput>> stream,
-        [EnumeratorCancellation] CancellationToken cancellationToken)
+    static async IAsyncEnumerable<(int, RequestOutput)> Single(IAsyncEnumerable<RequestOutput> outputs)
     {
-        await foreach (RequestOutput output in stream(cancellationToken)) yield return (0, output);
+        await foreach (RequestOutput output in outputs) yield return (0, output);
     }
 
     /// <summary>One failure ends all: the other prompts are aborted before it is thrown.</summary>
     static async IAsyncEnumerable<(int, RequestOutput)> Many(
-        IReadOnlyList<Func<CancellationToken, IAsyncEnumerable<RequestOutput>>> streams,
+        int numPrompts, Func<int, CancellationToken, IAsyncEnumerable<RequestOutput>> run,
         [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        // One place per stream: a slow reader holds every stream back, and the engine joins what is new.
-        var channel = Channel.CreateBounded<(int, RequestOutput)>(streams.Count);
+        // One place per prompt: a slow reader holds every prompt back, and the engine joins what is new.
+        var channel = Channel.CreateBounded<(int, RequestOutput)>(numPrompts);
 
         async Task Pump(int index)
         {
-            await foreach (RequestOutput output in streams[index](stop.Token))
+            await foreach (RequestOutput output in run(index, stop.Token))
                 await channel.Writer.WriteAsync((index, output), stop.Token);
         }
 
-        Task[] pumps = [.. Enumerable.Range(0, streams.Count).Select(Pump)];
+        Task[] pumps = [.. Enumerable.Range(0, numPrompts).Select(Pump)];
         Task all = Complete(pumps, channel.Writer, stop);
         try
         {

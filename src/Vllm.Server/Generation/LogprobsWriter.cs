@@ -11,9 +11,6 @@ sealed class LogprobsWriter(TokenText tokenText, bool asIds)
     /// <summary>JSON has no minus infinity; OpenAI's and vLLM's floor.</summary>
     const float Floor = -9999;
 
-    /// <summary>One token of the completion form.</summary>
-    readonly record struct Row(string Token, int Offset, TokenLogprobs? Position, Dictionary<string, float>? Top);
-
     readonly List<int> _context = [];
     int _textOffset;
 
@@ -155,4 +152,7 @@ sealed class LogprobsWriter(TokenText tokenText, bool asIds)
 
     /// <summary>A double, so that JSON shows the digits of the float as Python does.</summary>
     static double Clamp(float logprob) => Math.Max(logprob, Floor);
+
+    /// <summary>One token of the completion form.</summary>
+    readonly record struct Row(string Token, int Offset, TokenLogprobs? Position, Dictionary<string, float>? Top);
 }
