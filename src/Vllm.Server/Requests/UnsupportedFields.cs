@@ -29,12 +29,9 @@ static class UnsupportedFields
             && new RequestFields(format).String("type") != "text";
         if (isFormatted) Fail("response_format");
         if (fields.TryGet("tools", out _)) Fail("tools");
-        if (fields.TryGet("tool_choice", out JsonElement choice) && !IsNone(choice)) Fail("tool_choice");
         if (fields.Integer("thinking_token_budget") is { } budget && budget != -1) Fail("thinking_token_budget");
         if (fields.Int("routed_experts_prompt_start") > 0) Fail("routed_experts_prompt_start");
     }
-
-    static bool IsNone(JsonElement choice) => choice.ValueKind == JsonValueKind.String && choice.ValueEquals("none");
 
     static void Fail(string field) => throw RequestException.NotSupportedYet(field);
 }
