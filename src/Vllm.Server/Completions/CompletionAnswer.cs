@@ -167,7 +167,7 @@ sealed class CompletionAnswer(
             (true, true) => (promptTokenIds, result.PromptLogprobs!),
             (true, false) => ([.. promptTokenIds, .. output.TokenIds], [.. result.PromptLogprobs!, .. output.Logprobs]),
         };
-        writer.WriteCompletion(json, tokenIds, logprobs, numTop);
+        writer.WriteCompletion(json, tokenIds, logprobs, numTop, echoes ? promptTokenIds.Count : 0);
     }
 
     /// <summary>What a stream remembers of a choice.</summary>

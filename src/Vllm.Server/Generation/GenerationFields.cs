@@ -47,6 +47,7 @@ sealed record GenerationFields
 
     public static GenerationFields Read(RequestFields fields)
     {
+        CheckExtraArguments(fields);
         bool includeUsage = fields.TryGet("stream_options", out JsonElement options)
             && new RequestFields(options).Bool("include_usage");
         return new GenerationFields
@@ -85,6 +86,22 @@ sealed record GenerationFields
             BadWords = fields.StringList("bad_words"),
             PromptLogprobs = fields.Int("prompt_logprobs"),
         };
+    }
+
+    /// <summary>Nothing here reads <c>vllm_xargs</c>; only vLLM's limit on its numbers is kept.</summary>
+    static void CheckExtraArguments(RequestFields fields)
+    {
+        if (!fields.TryGet("vllm_xargs", out JsonElement arguments)) return;
+        foreach (JsonElement value in arguments.EnumerateObject().Select(argument => argument.Value))
+        {
+            bool fits = value.ValueKind == JsonValueKind.Array ? value.EnumerateArray().All(Fits) : Fits(value);
+            if (fits) continue;
+            throw RequestException.Field("extra_args integers must be between -2**63 and 2**64 - 1.", "extra_args");
+        }
+
+        static bool Fits(JsonElement value) => value.ValueKind != JsonValueKind.Number
+            || LaxValue.TryInteger(value, out Int128 number) is not null
+            || number >= long.MinValue && number <= ulong.MaxValue;
     }
 
     static Dictionary<int, float>? ReadLogitBias(RequestFields fields)

@@ -53,15 +53,18 @@ sealed class LogprobsWriter(TokenText tokenText, bool asIds)
     /// <summary>The completion form: four parallel lists, with <paramref name="numTop"/> alternatives (-1 = all)
     /// besides the chosen token. Echoed prompt tokens come first; the very first has no log-probability.</summary>
     public void WriteCompletion(
-        Utf8JsonWriter json, IReadOnlyList<int> tokenIds, IReadOnlyList<TokenLogprobs?> logprobs, int numTop)
+        Utf8JsonWriter json, IReadOnlyList<int> tokenIds, IReadOnlyList<TokenLogprobs?> logprobs, int numTop,
+        int numPromptTokens)
     {
         var rows = new List<Row>(tokenIds.Count);
         for (int i = 0; i < tokenIds.Count; i++)
         {
+            // Characters do not go on from the prompt into the answer.
+            if (i == numPromptTokens && i > 0) _context.Clear();
             string token = Text(tokenIds[i]);
             rows.Add(new Row(token, _textOffset, logprobs[i], TopByText(logprobs[i], numTop)));
             _textOffset += TokenText.Length(token);
-            Advance(tokenIds[i]);
+            if (logprobs[i] is not null) Advance(tokenIds[i]);
         }
 
         json.WriteStartObject();
@@ -117,6 +120,7 @@ sealed class LogprobsWriter(TokenText tokenText, bool asIds)
             json.WriteNullValue();
             return;
         }
+        // The first token, which has no log-probabilities, is no context either (as in vLLM).
         int[] context = [.. promptTokenIds];
         json.WriteStartArray();
         for (int i = 0; i < logprobs.Count; i++)
@@ -132,7 +136,7 @@ sealed class LogprobsWriter(TokenText tokenText, bool asIds)
                 json.WriteStartObject(entry.TokenId.ToString(System.Globalization.CultureInfo.InvariantCulture));
                 json.WriteNumber("logprob", Clamp(entry.Logprob));
                 json.WriteNumber("rank", entry.Rank);
-                json.WriteString("decoded_token", tokenText.Of(entry.TokenId, context.AsSpan(0, i)));
+                json.WriteString("decoded_token", tokenText.Of(entry.TokenId, context.AsSpan(1, i - 1)));
                 json.WriteEndObject();
             }
             json.WriteEndObject();

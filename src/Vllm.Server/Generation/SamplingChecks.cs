@@ -56,7 +56,7 @@ static class SamplingChecks
             throw RequestException.Value("allowed_token_ids contains out-of-vocab token id!",
                 "allowed_token_ids", PythonText.List(allowed));
         }
-        if (p.BadWords.Any(word => countTokens(word) == 0))
+        if (p.BadWords.Any(word => countTokens(word.TrimStart()) == 0))
         {
             throw RequestException.Value("bad_words entries must tokenize to at least one token.",
                 "bad_words", PythonText.List(p.BadWords));

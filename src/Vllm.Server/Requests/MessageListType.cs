@@ -13,6 +13,8 @@ sealed class MessageListType : FieldType
 
     public override void Check(JsonElement value, string location, ValidationErrors errors)
     {
+        // vLLM's list takes null here and fails on it later, without naming the field; so does ours.
+        if (value.ValueKind == JsonValueKind.Null) return;
         if (value.ValueKind != JsonValueKind.Array)
         {
             errors.Add("list_type", location, "Input should be a valid list", value);

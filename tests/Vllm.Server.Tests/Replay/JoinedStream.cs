@@ -75,6 +75,12 @@ static class JoinedStream
         }
     }
 
+    static void RemoveFromChoices(JsonNode chunk, params string[] names)
+    {
+        foreach (JsonNode? choice in chunk["choices"] as JsonArray ?? [])
+            foreach (string name in names) choice!.AsObject().Remove(name);
+    }
+
     static JsonNode? Copy(JsonElement value) => JsonNode.Parse(value.GetRawText());
 
     /// <summary>Which choice comes first depends on the scheduler, and whether the first chunk is also the last one on
@@ -83,7 +89,7 @@ static class JoinedStream
     {
         JsonNode first = WithoutCuts(chunk);
         first.AsObject().Remove("system_fingerprint");
-        foreach (JsonNode? choice in first["choices"] as JsonArray ?? []) choice!.AsObject().Remove("index");
+        RemoveFromChoices(first, "index", "prompt_token_ids");
         return first;
     }
 
@@ -91,19 +97,14 @@ static class JoinedStream
     static JsonNode Last(JsonElement chunk)
     {
         JsonNode last = WithoutCuts(chunk);
-        foreach (JsonNode? choice in last["choices"] as JsonArray ?? [])
-        {
-            choice!.AsObject().Remove("prompt_token_ids");
-            choice.AsObject().Remove("index");
-        }
+        RemoveFromChoices(last, "index", "prompt_token_ids");
         return last;
     }
 
     static JsonNode WithoutCuts(JsonElement chunk)
     {
         JsonObject copy = Copy(chunk)!.AsObject();
-        foreach (JsonNode? choice in copy["choices"] as JsonArray ?? [])
-            foreach (string name in Cut) choice!.AsObject().Remove(name);
+        RemoveFromChoices(copy, Cut);
         if (copy["choices"] is JsonArray { Count: > 0 } && copy["usage"] is JsonObject usage)
         {
             usage.Remove("completion_tokens");

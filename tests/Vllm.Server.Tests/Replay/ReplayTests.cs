@@ -67,9 +67,19 @@ public sealed class ReplayTests(ITestOutputHelper output)
     static string? MissingFeature(RecordedCase recorded) =>
         recorded.Exchanges.Select(MissingFeatures.Of).FirstOrDefault(feature => feature is not null);
 
-    static string Texts(Answer answer) => answer.Text.StartsWith("data:", StringComparison.Ordinal)
-        ? JoinedStream.Join(answer.Events).GetProperty("choices").GetRawText()
-        : answer.Json.GetProperty("choices").GetRawText();
+    /// <summary>The texts of an answer's choices, whole or streamed.</summary>
+    static string Texts(Answer answer)
+    {
+        JsonElement body = answer.Text.StartsWith("data:") ? JoinedStream.Join(answer.Events) : answer.Json;
+        return string.Join('|', body.GetProperty("choices").EnumerateArray().Select(Text));
+    }
+
+    static string? Text(JsonElement choice)
+    {
+        if (choice.TryGetProperty("text", out JsonElement text)) return text.GetString();
+        if (choice.TryGetProperty("message", out JsonElement message)) choice = message;
+        return choice.GetProperty("content").GetString();
+    }
 }
 
 /// <param name="Difference">What is wrong; null when nothing is.</param>
