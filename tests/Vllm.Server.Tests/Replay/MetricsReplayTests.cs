@@ -37,6 +37,13 @@ public sealed class MetricsReplayTests
             failures.AddRange(Differences(snapshot.Json.GetProperty("response").GetProperty("families"), Parse(text))
                 .Select(d => $"{snapshot.Name}: {d}"));
         }
+        foreach (RecordedCase recorded in run.Cases.Where(c => c.IsExchange))
+        {
+            RecordedExchange exchange = recorded.Exchanges[0];
+            Answer answer = await Answer.Send(server.Client, exchange);
+            if (ExchangeComparison.Difference(recorded, exchange, answer, []) is { } difference)
+                failures.Add($"{recorded.Name}: {difference}");
+        }
         Assert.True(failures.Count == 0, $"{failures.Count} differences:\n{string.Join('\n', failures)}");
     }
 

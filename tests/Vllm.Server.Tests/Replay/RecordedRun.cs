@@ -51,9 +51,9 @@ sealed class RecordedCase(JsonElement json)
     /// white space around one, which our parser removes and the reference's keeps.</summary>
     public bool IsUncertain =>
         json.TryGetProperty("note", out JsonElement note) && note.GetString()!.Contains("do not insist")
-        || Exchanges.Any(e => e.Request.GetProperty("headers").EnumerateObject().Any(h => IsPadded(h.Value.GetString()!)));
+        || Exchanges.Any(e => e.Request.GetProperty("headers").EnumerateObject().Any(IsPadded));
 
-    static bool IsPadded(string value) => value.Trim() != value;
+    static bool IsPadded(JsonProperty header) => header.Value.GetString()!.Trim() != header.Value.GetString();
 
     public bool IsExchange => json.TryGetProperty("request", out _) || json.TryGetProperty("steps", out _);
 
