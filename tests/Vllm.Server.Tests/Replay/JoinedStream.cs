@@ -107,8 +107,8 @@ static class JoinedStream
         RemoveFromChoices(copy, Cut);
         if (copy["choices"] is JsonArray { Count: > 0 } && copy["usage"] is JsonObject usage)
         {
-            usage.Remove("completion_tokens");
-            usage.Remove("total_tokens");
+            // Those of the choice's own prompt so far.
+            foreach (string name in new[] { "prompt_tokens", "completion_tokens", "total_tokens" }) usage.Remove(name);
         }
         return copy;
     }
