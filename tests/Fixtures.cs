@@ -44,7 +44,7 @@ static class Fixtures
     {
         foreach (string line in ReadText(path).Split('\n'))
             if (line.Length > 0)
-                yield return JsonDocument.Parse(line).RootElement;
+                yield return JsonDocument.Parse(line, new JsonDocumentOptions { MaxDepth = 1024 }).RootElement;
     }
 
     static string ReadText(string path)

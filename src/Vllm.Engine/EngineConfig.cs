@@ -58,6 +58,21 @@ public sealed record SamplingDefaults
     public float? RepetitionPenalty { get; init; }
     public int? MaxNewTokens { get; init; }
 
+    /// <summary>No request gets more than <see cref="MaxNewTokens"/>: the operator, not the model, chose it.</summary>
+    public bool MaxNewTokensIsLimit { get; init; }
+
+    /// <summary>These defaults, where they say something, else <paramref name="others"/>.</summary>
+    public SamplingDefaults Or(SamplingDefaults others) => new()
+    {
+        Temperature = Temperature ?? others.Temperature,
+        TopP = TopP ?? others.TopP,
+        TopK = TopK ?? others.TopK,
+        MinP = MinP ?? others.MinP,
+        RepetitionPenalty = RepetitionPenalty ?? others.RepetitionPenalty,
+        MaxNewTokens = MaxNewTokens ?? others.MaxNewTokens,
+        MaxNewTokensIsLimit = MaxNewTokens is not null,
+    };
+
     public SamplingParams ToSamplingParams()
     {
         var defaults = new SamplingParams();

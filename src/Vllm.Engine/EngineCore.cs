@@ -176,11 +176,21 @@ sealed class EngineCore : IDisposable
         NumPreemptions = request.NumPreemptions,
         MaxTokens = request.SamplingParams.MaxTokens,
         N = request.SamplingParams.N,
+        LongestGeneration = LongestGeneration(request.Output!.Stream),
         ArrivalTime = request.ArrivalTimestamp,
         FirstScheduledTime = request.FirstScheduledTime,
         FirstTokenTime = request.FirstTokenTime,
         FinishedTime = _clock.GetTimestamp(),
     });
+
+    /// <summary>Of a prompt's answers, once the last of them has ended; else null.</summary>
+    static int? LongestGeneration(OutputStream stream)
+    {
+        if (++stream.NumEnded < stream.Requests.Count) return null;
+        int longest = 0;
+        foreach (Request request in stream.Requests) longest = Math.Max(longest, request.NumOutputTokens);
+        return longest;
+    }
 }
 
 /// <summary>What the engine thread is asked to do.</summary>

@@ -144,8 +144,9 @@ static class EngineLoader
         return [.. ids.Distinct()];
     }
 
-    static SamplingDefaults DefaultsOf(EngineOptions options, GenerationConfig generation) =>
-        options.GenerationConfig == "vllm" ? new SamplingDefaults() : new SamplingDefaults
+    static SamplingDefaults DefaultsOf(EngineOptions options, GenerationConfig generation)
+    {
+        SamplingDefaults defaults = options.GenerationConfig == "vllm" ? new() : new()
         {
             Temperature = (float?)generation.Temperature,
             TopP = (float?)generation.TopP,
@@ -154,6 +155,8 @@ static class EngineLoader
             RepetitionPenalty = (float?)generation.RepetitionPenalty,
             MaxNewTokens = generation.MaxNewTokens,
         };
+        return options.OverrideGenerationConfig?.Or(defaults) ?? defaults;
+    }
 
     static (Tokenizer, ChatTemplate?) LoadText(EngineOptions options, Checkpoint checkpoint)
     {

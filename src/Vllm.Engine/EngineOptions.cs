@@ -68,6 +68,9 @@ public sealed record EngineOptions
     /// <summary>Where defaults of sampling parameters come from: auto (the model's generation_config.json) or vllm.</summary>
     public string GenerationConfig { get; init; } = "auto";
 
+    /// <summary>Defaults that replace the model's; its <c>MaxNewTokens</c> is a limit for every request.</summary>
+    public SamplingDefaults? OverrideGenerationConfig { get; init; }
+
     /// <summary>All that is wrong with the values by themselves; empty when nothing is.</summary>
     public IReadOnlyList<string> Validate()
     {

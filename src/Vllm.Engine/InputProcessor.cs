@@ -13,7 +13,7 @@ sealed class InputProcessor(EngineConfig config, Tokenizer tokenizer, TimeProvid
         string requestId, IReadOnlyList<int> promptTokenIds, SamplingParams samplingParams, GenerateOptions options)
     {
         SamplingParams parameters = samplingParams.Normalize();
-        //Throw(parameters.Validate(config.VocabSize, config.Options.MaxLogprobs));
+        Check(samplingParams);
         IReadOnlyList<int> prompt = Truncate(promptTokenIds, parameters.TruncatePromptTokens);
         CheckPrompt(prompt);
         int room = config.MaxModelLen - prompt.Count;
@@ -21,8 +21,8 @@ sealed class InputProcessor(EngineConfig config, Tokenizer tokenizer, TimeProvid
         if (parameters.MinTokens > maxTokens)
             throw new ArgumentException($"min_tokens must be less than or equal to max_tokens={maxTokens}, got {parameters.MinTokens}.");
 
-        IReadOnlyList<int> endTokenIds = parameters.IgnoreEos ? [] : config.EosTokenIds;
-        parameters = parameters with { StopTokenIds = [.. parameters.StopTokenIds.Concat(endTokenIds.Skip(1)).Distinct()] };
+        int? eosTokenId = config.EosTokenIds.Count > 0 && !parameters.IgnoreEos ? config.EosTokenIds[0] : null;
+        parameters = parameters.WithEndTokens(config.EosTokenIds, eosTokenId);
         IReadOnlyList<int[]> badWords = BadWordTokens(parameters.BadWords);
         long arrival = clock.GetTimestamp();
         double arrivalSeconds = (double)arrival / clock.TimestampFrequency;
@@ -34,7 +34,7 @@ sealed class InputProcessor(EngineConfig config, Tokenizer tokenizer, TimeProvid
             SamplingParams own = parameters.Seed is { } seed ? parameters with { Seed = seed + i } : parameters;
             stream.Requests.Add(new Request(parameters.N == 1 ? requestId : $"{i}_{requestId}", promptIds, own, maxTokens)
             {
-                EosTokenId = endTokenIds.Count > 0 ? endTokenIds[0] : null,
+                EosTokenId = eosTokenId,
                 Priority = options.Priority,
                 CacheSalt = options.CacheSalt,
                 ArrivalTime = arrivalSeconds,
@@ -52,9 +52,13 @@ sealed class InputProcessor(EngineConfig config, Tokenizer tokenizer, TimeProvid
             parameters.IncludeStopStrInOutput, parameters.MinTokens)
         : null;
 
-    static void Throw(IReadOnlyList<string> problems)
+    void Check(SamplingParams parameters)
     {
-        if (problems.Count > 0) throw new ArgumentException(string.Join(" ", problems));
+        // The first error alone, as in vLLM: later ones often follow from it.
+        ParameterError? error = parameters.Validate().Concat(parameters.Validate(config.VocabSize, config.Options.MaxLogprobs))
+            .FirstOrDefault();
+        if (error is not null) throw new ArgumentException(error.ToString());
+        if (parameters.ThinkingTokenBudget is >= 0) throw new ArgumentException("not supported yet: thinking_token_budget");
     }
 
     IReadOnlyList<int> Truncate(IReadOnlyList<int> prompt, int? keep)

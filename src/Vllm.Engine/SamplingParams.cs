@@ -1,4 +1,30 @@
+using Vllm.Engine.Sampling;
+
 namespace Vllm;
+
+/// <summary>A parameter that breaks a rule. The message is vLLM's.</summary>
+/// <param name="Message">What is wrong.</param>
+/// <param name="Parameter">The name in requests, where vLLM tells it.</param>
+/// <param name="Value">The offending value in Python's notation.</param>
+public sealed record ParameterError(string Message, string? Parameter = null, string? Value = null)
+{
+    /// <summary>The message as vLLM's responses show it.</summary>
+    public override string ToString() =>
+        Parameter is null ? Message : $"{Message} (parameter={Parameter}, value={Value})";
+}
+
+/// <summary>Ends an answer that repeats itself (finish reason "repetition").</summary>
+public sealed record RepetitionDetectionParams
+{
+    /// <summary>Longest pattern to look for, in tokens; 0 = off.</summary>
+    public int MaxPatternSize { get; init; }
+
+    /// <summary>Shortest pattern to look for; 0 = 1.</summary>
+    public int MinPatternSize { get; init; }
+
+    /// <summary>Repetitions that end the answer, at least 2.</summary>
+    public int MinCount { get; init; }
+}
 
 /// <summary>How the tokens of one request are chosen, when it ends and what it returns. Names, defaults and rules are
 /// vLLM's (<c>vllm.SamplingParams</c>).</summary>
@@ -6,6 +32,10 @@ public sealed record SamplingParams
 {
     /// <summary>Smallest temperature above 0; lower ones are raised to it (vLLM's rule against overflowing logits).</summary>
     const float MinTemperature = 0.01f;
+
+    const float MaxLogitBias = 100;
+
+    readonly bool? _skipReadingPrefixCache;
 
     /// <summary>Number of answers per prompt, 1…16,384. They share the prompt's KV blocks. Must be 1 when greedy.</summary>
     public int N { get; init; } = 1;
@@ -49,7 +79,8 @@ public sealed record SamplingParams
     /// <summary>No end token and no stop string before this many tokens.</summary>
     public int MinTokens { get; init; }
 
-    /// <summary>Return the log-probabilities of the best so many tokens besides the chosen one; -1 = all; null = none.</summary>
+    /// <summary>Return the log-probabilities of the best so many tokens besides the chosen one; -1 = all; null =
+    /// none.</summary>
     public int? Logprobs { get; init; }
 
     /// <summary>Return the log-probabilities of these tokens instead of the most likely ones; at most 128.</summary>
@@ -82,14 +113,25 @@ public sealed record SamplingParams
     /// <summary>Keep only the last so many tokens of the prompt; -1 = as many as the model takes.</summary>
     public int? TruncatePromptTokens { get; init; }
 
-    /// <summary>Compute the whole prompt, even if its beginning is in the prefix cache.</summary>
-    public bool SkipReadingPrefixCache { get; init; }
+    /// <summary>Compute the whole prompt although blocks of it are cached. Unless set, true when log-probabilities of
+    /// the prompt are asked for, which cached blocks do not have.</summary>
+    public bool SkipReadingPrefixCache
+    {
+        get => _skipReadingPrefixCache ?? PromptLogprobs is not null;
+        init => _skipReadingPrefixCache = value;
+    }
+
+    /// <summary>Most tokens of reasoning; null or -1 = no limit.</summary>
+    public int? ThinkingTokenBudget { get; init; }
+
+    /// <summary>Tokens per streamed chunk, at least 1; null = the engine's setting.</summary>
+    public int? StreamInterval { get; init; }
+
+    /// <summary>Ends the answer when its end repeats a pattern; null = off.</summary>
+    public RepetitionDetectionParams? RepetitionDetection { get; init; }
 
     /// <summary>What each output of a stream holds.</summary>
     public OutputKind OutputKind { get; init; }
-
-    /// <summary>Ends the answer when its end repeats a pattern; null = off.</summary>
-    public RepetitionDetection? RepetitionDetection { get; init; }
 
     /// <summary>Chooses the most likely token.</summary>
     public bool IsGreedy => Temperature < 1e-5f;
@@ -101,20 +143,41 @@ public sealed record SamplingParams
     public bool HasPenalties => RepetitionPenalty != 1 || FrequencyPenalty != 0 || PresencePenalty != 0;
 
     /// <summary>The same parameters in the form the engine uses: greedy ignores top-p, top-k and min-p; small
-    /// temperatures are raised; -1 means off or unset as in vLLM.</summary>
+    /// temperatures are raised; -1 means off or unset as in vLLM; lists have no duplicates; biases are
+    /// clamped.</summary>
     public SamplingParams Normalize()
     {
-        float temperature = Temperature is > 0 and < MinTemperature ? MinTemperature : Temperature;
-        long? seed = Seed == -1 ? null : Seed;
-        return temperature == 0
-            ? this with { TopP = 1, TopK = 0, MinP = 0, Temperature = 0, Seed = seed }
-            : this with { TopK = Math.Max(TopK, 0), Temperature = temperature, Seed = seed };
+        bool isGreedy = Temperature == 0;
+        return this with
+        {
+            Temperature = Temperature is > 0 and < MinTemperature ? MinTemperature : Temperature,
+            TopP = isGreedy ? 1 : TopP,
+            TopK = isGreedy ? 0 : Math.Max(TopK, 0),
+            MinP = isGreedy ? 0 : MinP,
+            Seed = Seed == -1 ? null : Seed,
+            ThinkingTokenBudget = ThinkingTokenBudget == -1 ? null : ThinkingTokenBudget,
+            StopTokenIds = [.. StopTokenIds.Distinct()],
+            BadWords = [.. BadWords.Distinct()],
+            LogitBias = LogitBias?.ToDictionary(e => e.Key, e => ClampBias(e.Value)),
+        };
     }
-}
 
-/// <summary>Which repetitions end an answer: a pattern of <c>MinPatternSize</c>…<c>MaxPatternSize</c> tokens that
-/// stands at least <c>MinCount</c> times in a row at the end of the output.</summary>
-/// <param name="MaxPatternSize">Longest pattern in tokens; 0 = off.</param>
-/// <param name="MinPatternSize">Shortest pattern in tokens; 0 counts as 1.</param>
-/// <param name="MinCount">Occurrences, at least 2.</param>
-public sealed record RepetitionDetection(int MaxPatternSize, int MinPatternSize, int MinCount);
+    // Not Math.Clamp: NaN becomes the lower bound, as in vLLM.
+    static float ClampBias(float bias) => bias > -MaxLogitBias ? Math.Min(bias, MaxLogitBias) : -MaxLogitBias;
+
+    /// <summary>Joins a model's further end tokens to the stop tokens, unless the request ignores end tokens. The
+    /// primary one is left out: it ends a request without being reported as its stop reason.</summary>
+    public SamplingParams WithEndTokens(IEnumerable<int> endTokenIds, int? primaryEndTokenId) => IgnoreEos
+        ? this
+        : this with { StopTokenIds = [.. StopTokenIds.Union(endTokenIds.Where(id => id != primaryEndTokenId))] };
+
+    /// <summary>All rules broken that hold for every model, in vLLM's order (which reports the first).</summary>
+    public IReadOnlyList<ParameterError> Validate() => [.. SamplingParamsRules.Check(this)];
+
+    /// <summary>All rules broken that depend on the model and the engine, in vLLM's order.</summary>
+    /// <param name="vocabSize">Token ids are below it.</param>
+    /// <param name="maxLogprobs">Most log-probabilities per token; -1 = the vocabulary.</param>
+    /// <param name="isSpeculative">The engine decodes speculatively.</param>
+    public IReadOnlyList<ParameterError> Validate(int vocabSize, int maxLogprobs, bool isSpeculative = false) =>
+        [.. SamplingParamsRules.Check(this, vocabSize, maxLogprobs < 0 ? vocabSize : maxLogprobs, isSpeculative)];
+}

@@ -38,7 +38,9 @@ public sealed record ModelConfig
 
     public required int MaxPositionEmbeddings { get; init; }
 
-    /// <summary>Longest sequence: the trained length, stretched by the rotary scaling where that is not counted in it.</summary>
+    /// <summary>
+    /// Longest sequence: the trained length, stretched by the rotary scaling where that is not counted in it.
+    /// </summary>
     public int MaxModelLen => Rope.RopeType switch
     {
         RopeType.Linear or RopeType.Dynamic => (int)(MaxPositionEmbeddings * Rope.Factor),
@@ -61,7 +63,9 @@ public sealed record ModelConfig
     /// <summary>Rotary embedding of sliding layers: <see cref="Rope"/> in most models.</summary>
     public required RopeParameters SlidingRope { get; init; }
 
-    /// <summary>A token of a sliding layer sees itself and the window less one before it; null without such layers.</summary>
+    /// <summary>
+    /// A token of a sliding layer sees itself and the window less one before it; null without such layers.
+    /// </summary>
     public int? SlidingWindow { get; init; }
 
     public required IReadOnlyList<LayerType> LayerTypes { get; init; }

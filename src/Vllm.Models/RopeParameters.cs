@@ -11,7 +11,9 @@ public enum RopeType
     Llama3,
 }
 
-/// <summary>Rotary position embedding, the values of Hugging Face's <c>rope_parameters</c> (older: <c>rope_scaling</c>).</summary>
+/// <summary>
+/// Rotary position embedding, the values of Hugging Face's <c>rope_parameters</c> (older: <c>rope_scaling</c>).
+/// </summary>
 public sealed record RopeParameters
 {
     public RopeType RopeType { get; init; }

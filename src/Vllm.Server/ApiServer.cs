@@ -11,6 +11,7 @@ using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Vllm.Server.ChatCompletions;
 using Vllm.Server.Completions;
+using Vllm.Server.Generation;
 using Vllm.Server.Health;
 using Vllm.Server.Http;
 using Vllm.Server.Metrics;
@@ -58,8 +59,9 @@ public sealed class ApiServer : IAsyncDisposable
         catch (IOException e) when (e.InnerException is AddressInUseException)
         {
             await app.DisposeAsync();
+            string place = options.Uds ?? $"Port {options.Port}";
             throw new ServerStartException(
-                $"Port {options.Port} is in use. Stop the program that listens there, or choose another with --port.", e);
+                $"{place} is in use. Stop the program that listens there, or choose another with --port or --uds.", e);
         }
         catch (Exception e) when (e is IOException or System.Net.Sockets.SocketException)
         {
@@ -75,7 +77,8 @@ public sealed class ApiServer : IAsyncDisposable
         kestrel.Limits.MaxRequestBodySize = options.MaxRequestBodySizeBytes;
         if (options.Uds is { } path)
         {
-            File.Delete(path); // left behind by a process that was killed
+            // Left behind by a process that was killed. (A socket has no length; a file that has one is not ours.)
+            if (File.Exists(path) && new FileInfo(path).Length == 0) File.Delete(path);
             kestrel.ListenUnixSocket(path);
         }
         else if (options.Host is null)
@@ -123,8 +126,7 @@ public sealed class ApiServer : IAsyncDisposable
         routes.Map("GET", "/version", HealthEndpoints.Version);
         routes.Map("GET", "/load", load.Get);
         var metrics = new MetricsEndpoint(engine, httpMetrics, models, rejections);
-        routes.Map("GET,HEAD,POST", "/metrics", metrics.Get);
-        routes.Map("GET,HEAD,POST", "/metrics/", metrics.Get);
+        routes.Map("GET,HEAD,POST", "/metrics", metrics.Get, allowsTrailingSlash: true);
 
         RequestDelegate Tracked(RequestDelegate endpoint) => context => load.Track(context, endpoint);
     }
@@ -145,9 +147,10 @@ public sealed class ApiServer : IAsyncDisposable
     /// <summary>Maps a path to an endpoint inside the error boundary, and tells <see cref="RouteForms"/> of it.</summary>
     sealed class Routes(WebApplication app, RouteForms forms, EndpointBoundary boundary)
     {
-        public void Map(string methods, string path, RequestDelegate endpoint)
+        public void Map(string methods, string path, RequestDelegate endpoint, bool allowsTrailingSlash = false)
         {
             forms.Add(path);
+            if (allowsTrailingSlash) forms.Add(path + "/");
             app.MapMethods(path, methods.Split(','), context => boundary.Run(context, endpoint));
         }
     }

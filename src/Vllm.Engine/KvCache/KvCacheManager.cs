@@ -50,7 +50,7 @@ sealed class KvCacheManager
             hits.Add(block);
     }
 
-    bool ReadsPrefixCache(Request request) => _prefixCache is not null && !request.SkipsReadingPrefixCache;
+    bool ReadsPrefixCache(Request request) => _prefixCache is not null && !request.SamplingParams.SkipReadingPrefixCache;
 
     KvCacheBlock? FindBlock(Request request, int index)
     {

@@ -86,6 +86,9 @@ public sealed class EngineMetrics
 
     public Histogram RequestGenerationTokens { get; } = new(TokenBounds());
 
+    /// <summary>The longest of a prompt's answers.</summary>
+    public Histogram RequestLongestGeneration { get; } = new(TokenBounds());
+
     public Histogram RequestMaxTokens { get; } = new(TokenBounds());
 
     /// <summary>Prompt tokens that the cache did not have.</summary>
@@ -122,7 +125,11 @@ public sealed class EngineMetrics
         RequestGenerationTokens.Record(stats.NumGenerationTokens);
         RequestComputedPromptTokens.Record(stats.NumPromptTokens - stats.NumCachedTokens);
         if (stats.MaxTokens is { } maxTokens) RequestMaxTokens.Record(maxTokens);
-        RequestN.Record(stats.N);
+        if (stats.LongestGeneration is { } longest)
+        {
+            RequestN.Record(stats.N);
+            RequestLongestGeneration.Record(longest);
+        }
         RequestPreemptions.Record(stats.NumPreemptions);
         RecordTimes(stats);
     }
@@ -187,6 +194,10 @@ readonly record struct RequestStats
     public required int NumPreemptions { get; init; }
     public required int? MaxTokens { get; init; }
     public required int N { get; init; }
+
+    /// <summary>Tokens of the longest of the prompt's N answers, when this one is the last of them to end.</summary>
+    public required int? LongestGeneration { get; init; }
+
     public required long ArrivalTime { get; init; }
     public required long FirstScheduledTime { get; init; }
     public required long FirstTokenTime { get; init; }

@@ -20,6 +20,9 @@ sealed class OutputStream(string requestId, IReadOnlyList<int> promptTokenIds, O
     /// <summary>The request's sequences; complete before the first token.</summary>
     public List<Request> Requests { get; } = [];
 
+    /// <summary>Sequences that the engine thread has ended; its own count.</summary>
+    public int NumEnded { get; set; }
+
     /// <summary>A token of one of the sequences. True when a stop string ended it.</summary>
     public bool Append(in NewToken token)
     {

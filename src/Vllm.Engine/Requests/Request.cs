@@ -101,10 +101,6 @@ sealed class Request
 
     public int NumPreemptions { get; set; }
 
-    /// <summary>The whole prompt is computed: by wish, or because its log-probabilities are asked for.</summary>
-    public bool SkipsReadingPrefixCache =>
-        SamplingParams.SkipReadingPrefixCache || SamplingParams.PromptLogprobs is not null;
-
     /// <summary>Place in the waiting queue under first come, first served; set by the queue.</summary>
     public long QueuePosition { get; set; }
 

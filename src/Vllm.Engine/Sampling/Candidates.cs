@@ -9,12 +9,15 @@ namespace Vllm.Engine.Sampling;
 /// </summary>
 sealed class Candidates(SamplerScratch scratch, SamplingKernels kernels)
 {
-    /// <summary>First distance from the maximum, in units of the temperature, in the search for the tokens of top-p, and
-    /// its growth: doubling instead costs ten times as much at 0.99 (measured).</summary>
+    /// <summary>First distance from the maximum, in units of the temperature, in the search for the tokens of top-p,
+    /// and its growth: doubling instead costs ten times as much at 0.99 (measured).</summary>
     const double FirstDepth = 4, DepthGrowth = 1.25;
 
     /// <summary>exp(-104) is 0 in fp32: below, nothing has weight.</summary>
     const double LastDepth = 104;
+
+    /// <summary>Above, two races of some 512 are cheaper than one.</summary>
+    const int MaxSingleRace = 1024;
 
     /// <summary>Noise streams of one output position.</summary>
     const uint TokenStream = 0, BlockStream = 1;
@@ -46,18 +49,20 @@ sealed class Candidates(SamplerScratch scratch, SamplingKernels kernels)
         }
     }
 
-    /// <summary>False when the largest quotient is infinite or there is none: then the largest logit is taken.</summary>
+    /// <summary>False when there is no finite largest quotient: then the largest logit is taken.</summary>
     bool HasDistribution => float.IsFinite(_max / _temperature);
 
     void SelectMostLikely(ReadOnlySpan<float> logits, float minP, int topK)
     {
         float cut = float.MinValue;
         if (minP > 0) cut = LowestLogit(_max / _temperature + Math.Log(minP), _max);
-        if (topK <= scratch.BlockMaxima.Length)
+        if (topK < logits.Length)
         {
             // The k-th largest of the block maxima is a lower bound of the k-th largest logit.
-            float kthMaximum = kernels.KthLargest(scratch.BlockMaxima, topK);
-            cut = Math.Max(cut, LowestLogit(kthMaximum / _temperature, kthMaximum));
+            float bound = topK <= scratch.BlockMaxima.Length
+                ? kernels.KthLargest(scratch.BlockMaxima, topK)
+                : kernels.LowerBoundOfKthLargest(logits, topK);
+            cut = Math.Max(cut, LowestLogit(bound / _temperature, bound));
         }
         _count = kernels.Collect(logits, scratch.BlockMaxima, cut, scratch.Values, scratch.Ids);
         if (_count <= topK) return;
@@ -119,53 +124,71 @@ sealed class Candidates(SamplerScratch scratch, SamplingKernels kernels)
         int kept = 0;
         for (int i = 0; i < values.Length; i++)
         {
-            if (!(values[i] > cut || (values[i] == cut && numEqual-- > 0))) continue;
-            values[kept] = values[i];
+            float value = values[i];
+            values[kept] = value;
             weights[kept] = weights[i];
-            ids[kept++] = ids[i];
+            ids[kept] = ids[i];
+            // Not a branch, which would be mispredicted often; equality is rare.
+            kept += value > cut ? 1 : 0;
+            if (value == cut && numEqual-- > 0) kept++;
         }
         _count = kept;
     }
 
-    /// <summary>Draws a candidate by an exponential race, argmax p/e with e ~ Exp(1): the noise of a token depends on
-    /// seed, output position and token id only.</summary>
+    /// <summary>Draws a candidate by an exponential race, argmax p/e with e ~ Exp(1). The noise depends on the seed and
+    /// the output position, and on the id of the token or the number of the block it is for.</summary>
     public int Draw(ReadOnlySpan<float> logits, ulong seed, int position)
     {
         if (!HasDistribution) return kernels.Argmax(logits);
         if (_isAll) return DrawFromAll(logits, seed, (uint)position);
         Weigh();
-        return scratch.Ids[Race(scratch.Weights.AsSpan(0, _count), seed, (uint)position)];
+        return DrawFromList(seed, (uint)position);
     }
 
-    /// <summary>Two races instead of one with an exponential for each token: the minimum of exponentials with rates p is
-    /// one with rate Σp, and which of them is the minimum does not depend on its value. So the blocks race first, then the
-    /// tokens of the winner.</summary>
+    // With many candidates there are two races instead of one with noise for each token: the minimum of exponentials
+    // with rates p is one with rate Σp, and which of them is the minimum does not depend on its value. So blocks race
+    // first, then the tokens of the winner.
     int DrawFromAll(ReadOnlySpan<float> logits, ulong seed, uint position)
     {
         kernels.SumExp(logits, _max, _temperature, scratch.BlockSums);
-        Span<int> ids = scratch.Ids.AsSpan(0, scratch.BlockSums.Length);
-        Number(ids, start: 0);
-        Philox.Exponential(seed, position, BlockStream, ids, scratch.Noise);
-        int start = kernels.Race(scratch.BlockSums, scratch.Noise) * SamplingKernels.SumBlock;
-
-        Span<float> weights = scratch.Weights.AsSpan(0, Math.Min(SamplingKernels.SumBlock, logits.Length - start));
-        kernels.Exp(logits.Slice(start, weights.Length), _max, _temperature, weights);
-        Number(scratch.Ids.AsSpan(0, weights.Length), start);
-        return start + Race(weights, seed, position);
+        int start = RaceOfBlocks(scratch.BlockSums, seed, position);
+        int length = Math.Min(SamplingKernels.SumBlock, logits.Length - start);
+        kernels.Exp(logits.Slice(start, length), _max, _temperature, scratch.Weights);
+        Span<int> ids = scratch.Ids.AsSpan(0, length);
+        for (int i = 0; i < length; i++) ids[i] = start + i;
+        return ids[Race(scratch.Weights, ids, seed, position, TokenStream)];
     }
 
-    static void Number(Span<int> ids, int start)
+    int DrawFromList(ulong seed, uint position)
     {
-        for (int i = 0; i < ids.Length; i++) ids[i] = start + i;
+        ReadOnlySpan<float> values = scratch.Values.AsSpan(0, _count), weights = scratch.Weights.AsSpan(0, _count);
+        ReadOnlySpan<int> ids = scratch.Ids.AsSpan(0, _count);
+        if (_count <= MaxSingleRace) return ids[Race(weights, ids, seed, position, TokenStream)];
+
+        Span<float> sums = scratch.BlockSums.AsSpan(0, SamplingKernels.NumBlocks(_count, SamplingKernels.SumBlock));
+        for (int block = 0; block < sums.Length; block++)
+        {
+            Range range = BlockAt(block * SamplingKernels.SumBlock);
+            sums[block] = (float)kernels.MassAtLeast(values[range], weights[range], float.NegativeInfinity);
+        }
+        Range winner = BlockAt(RaceOfBlocks(sums, seed, position));
+        return ids[winner][Race(weights[winner], ids[winner], seed, position, TokenStream)];
     }
 
-    int Race(ReadOnlySpan<float> weights, ulong seed, uint position)
+    Range BlockAt(int start) => start..Math.Min(start + SamplingKernels.SumBlock, _count);
+
+    /// <summary>The start of the block that wins.</summary>
+    int RaceOfBlocks(ReadOnlySpan<float> sums, ulong seed, uint position) => SamplingKernels.SumBlock
+        * Race(sums, scratch.BlockNumbers.AsSpan(0, sums.Length), seed, position, BlockStream);
+
+    int Race(ReadOnlySpan<float> weights, ReadOnlySpan<int> ids, ulong seed, uint position, uint stream)
     {
-        Philox.Exponential(seed, position, TokenStream, scratch.Ids.AsSpan(0, weights.Length), scratch.Noise);
-        return kernels.Race(weights, scratch.Noise);
+        Philox.Exponential(seed, position, stream, ids, scratch.Noise);
+        return kernels.Race(weights[..ids.Length], scratch.Noise);
     }
 
-    /// <summary>Turns the row into the processed logits: divided by the temperature, minus infinity beside the candidates.</summary>
+    /// <summary>Turns the row into the processed logits: divided by the temperature, minus infinity except for the
+    /// candidates.</summary>
     public void Apply(Span<float> logits)
     {
         if (_isAll)

@@ -6,8 +6,8 @@ namespace Vllm.Engine.Sampling;
 /// <summary>The logits of a row of the step, [vocabSize]; the sampler may overwrite them.</summary>
 delegate Span<float> RowAccessor(int row);
 
-/// <summary>Calls <paramref name="body"/>(row, worker) for all rows and returns when they are done; calls that run at the
-/// same time have different workers.</summary>
+/// <summary>Calls <paramref name="body"/>(row, worker) for all rows and returns when they are done; calls that run at
+/// the same time have different workers.</summary>
 delegate void ParallelRows(int numRows, Action<int, int> body);
 
 /// <summary>
@@ -128,8 +128,9 @@ sealed class Sampler
             ? _gatherers[worker].Gather(logits, tokenId, ids, ReportsLogits)
             : _gatherers[worker].GatherTop(logits, tokenId, row.Params.NumLogprobs ?? 0, ReportsLogits);
 
-    /// <summary>The log-probabilities of a prompt token and of the <paramref name="numLogprobs"/> most likely ones (-1 =
-    /// all), from the logits of the position before it. Always raw logprobs, as in vLLM. Not while a step is sampled.</summary>
+    /// <summary>The log-probabilities of a prompt token and of the <paramref name="numLogprobs"/> most likely ones
+    /// (-1 = all), from the logits of the position before it. Always raw logprobs, as in vLLM. Not while a step is sampled:
+    /// it uses the buffers of the first worker.</summary>
     public SampledLogprobs GatherPromptLogprobs(ReadOnlySpan<float> logits, int tokenId, int numLogprobs) =>
         _gatherers[0].GatherTop(logits, tokenId, numLogprobs, isLogits: false);
 }

@@ -6,7 +6,7 @@ sealed class SamplerOutput(int maxNumSeqs)
     /// <summary>[numRows]: the token of each row.</summary>
     public int[] TokenIds { get; } = new int[maxNumSeqs];
 
-    /// <summary>[numRows]: null for a row that asked for none. The objects are new in each step and may be kept.</summary>
+    /// <summary>[numRows]: null for a row that asked for none. The objects are never written again.</summary>
     public SampledLogprobs?[] Logprobs { get; } = new SampledLogprobs?[maxNumSeqs];
 }
 
@@ -17,8 +17,8 @@ sealed class SamplerOutput(int maxNumSeqs)
 /// <param name="Rank">Number of tokens whose value is at least the taken token's.</param>
 sealed record SampledLogprobs(int[] TokenIds, float[] Values, int Rank)
 {
-    /// <summary>As a response shows them: no token twice, the taken one in front with its own rank, the others with their
-    /// place in the list.</summary>
+    /// <summary>As a response shows them: no token twice, the taken one in front with its own rank, the others with
+    /// their place in the list.</summary>
     public IEnumerable<TokenLogprob> Entries()
     {
         yield return new TokenLogprob(TokenIds[0], Values[0], Rank);

@@ -3,8 +3,9 @@ using Vllm.Engine.Requests;
 namespace Vllm.Engine.Sampling;
 
 /// <summary>
-/// What the sampler keeps of one request, from its admission to its end: the parameters in the form the steps need, the
-/// seed of its draws, and counts for the penalties. Made by <see cref="Sampler.CreateRow"/>; used by one thread at a time.
+/// What the sampler keeps of one request, from its admission to its end: the parameters in the form the steps need,
+/// the seed of its draws, and counts for the penalties. Made by <see cref="Sampler.CreateRow"/>; used by one thread at
+/// a time.
 /// </summary>
 sealed class SamplerRow
 {

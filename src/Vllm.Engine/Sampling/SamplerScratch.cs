@@ -12,6 +12,10 @@ sealed class SamplerScratch(int vocabSize)
 
     public float[] BlockSums { get; } = new float[SamplingKernels.NumBlocks(vocabSize, SamplingKernels.SumBlock)];
 
+    /// <summary>0, 1, 2, … for the noise of the blocks.</summary>
+    public int[] BlockNumbers { get; } =
+        [.. Enumerable.Range(0, SamplingKernels.NumBlocks(vocabSize, SamplingKernels.SumBlock))];
+
     /// <summary>Values, ids, weights and noise of the candidates: one entry each, in the order of the ids.</summary>
     public float[] Values { get; } = new float[vocabSize];
 

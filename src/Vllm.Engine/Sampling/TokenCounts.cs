@@ -22,22 +22,14 @@ sealed class TokenCounts
     /// <summary>Occurrences in the output; 0 for tokens of the prompt only.</summary>
     public ReadOnlySpan<int> OutputCounts => _outputCounts.AsSpan(0, _numDistinct);
 
-    /// <summary>Counts the tokens that came since the last call; starts over when there are fewer than then.</summary>
+    /// <summary>Counts the tokens that came since the last call: a request only ever gets longer.</summary>
     public void Update(ReadOnlySpan<int> tokenIds, int numPromptTokens)
     {
-        if (tokenIds.Length < _numCounted) Clear();
         for (; _numCounted < tokenIds.Length; _numCounted++)
         {
             int index = IndexOf(tokenIds[_numCounted]);
             if (_numCounted >= numPromptTokens) _outputCounts[index]++;
         }
-    }
-
-    void Clear()
-    {
-        Array.Clear(_slots);
-        Array.Clear(_outputCounts);
-        _numDistinct = _numCounted = 0;
     }
 
     int IndexOf(int tokenId)

@@ -44,7 +44,7 @@ static class StopRules
         return false;
     }
 
-    static bool EndsInRepetition(ReadOnlySpan<int> outputTokenIds, RepetitionDetection detection)
+    static bool EndsInRepetition(ReadOnlySpan<int> outputTokenIds, RepetitionDetectionParams detection)
     {
         for (int size = Math.Max(1, detection.MinPatternSize); size <= detection.MaxPatternSize; size++)
         {

@@ -31,7 +31,7 @@ public sealed class CpuDevice : Device
         _runShare = RunShare;
     }
 
-    public override string Name => $"CPU ({_team.NumWorkers} threads)";
+    public override string Name => $"CPU ({_team.NumWorkers} threads, {_matMul.VariantName(PanelFormat.Int8)})";
 
     public override Tensor Allocate(DType dtype, int numRows, int numColumns)
     {

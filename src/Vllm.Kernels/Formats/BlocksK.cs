@@ -77,12 +77,16 @@ unsafe struct BlockQ3_K : IQuantBlock<BlockQ3_K>
     }
 }
 
-/// <summary>Scales and minima of 6 bits for the 8 groups of <see cref="BlockQ4_K"/> and <see cref="BlockQ5_K"/>.</summary>
+/// <summary>
+/// Scales and minima of 6 bits for the 8 groups of <see cref="BlockQ4_K"/> and <see cref="BlockQ5_K"/>.
+/// </summary>
 static unsafe class ScalesK4
 {
     public const int SizeBytes = 12;
 
-    /// <summary>Groups 0-3 have a byte each for scale and minimum; 4-7 have nibbles, and the top bits of those bytes.</summary>
+    /// <summary>
+    /// Groups 0-3 have a byte each for scale and minimum; 4-7 have nibbles, and the top bits of those bytes.
+    /// </summary>
     public static (int Scale, int Min) Get(byte* scales, int group) => group < 4
         ? (scales[group] & 63, scales[group + 4] & 63)
         : (scales[group + 4] & 0xF | scales[group - 4] >> 6 << 4, scales[group + 4] >> 4 | scales[group] >> 6 << 4);

@@ -25,7 +25,9 @@ static class Codes
     public static float E8M0Halved(byte e) =>
         BitConverter.UInt32BitsToSingle(e < 2 ? 0x0020_0000u << e : (uint)(e - 1) << 23);
 
-    /// <summary>Unsigned E4M3 / 2; ggml takes 0x7F, the NaN of the format, for zero, and ignores the sign bit.</summary>
+    /// <summary>
+    /// Unsigned E4M3 / 2; ggml takes 0x7F, the NaN of the format, for zero, and ignores the sign bit.
+    /// </summary>
     public static float E4M3Halved(byte e4m3)
     {
         if (e4m3 is 0 or 0x7F) return 0;
@@ -128,7 +130,8 @@ unsafe struct BlockNVFP4 : IQuantBlock<BlockNVFP4>
         {
             Vector64<byte> qs = Vector64.Load(block->Qs + group * 8);
             Vector128<byte> codes = Vector128.Create(qs & Vector64.Create((byte)0xF), qs >>> 4);
-            Quants.Scale(Codes.LookUp(Codes.E2M1Doubled, codes), Codes.E4M3Halved(block->D[group]), values + group * 16);
+            float scale = Codes.E4M3Halved(block->D[group]);
+            Quants.Scale(Codes.LookUp(Codes.E2M1Doubled, codes), scale, values + group * Quants.Count);
         }
     }
 }

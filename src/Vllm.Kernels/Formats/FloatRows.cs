@@ -17,7 +17,8 @@ static unsafe class FloatRows
         nint i = 0;
         for (; i <= count - Vector<ushort>.Count; i += Vector<ushort>.Count)
         {
-            Vector.Widen(Unsafe.ReadUnaligned<Vector<ushort>>(source + i * 2), out Vector<uint> low, out Vector<uint> high);
+            var stored = Unsafe.ReadUnaligned<Vector<ushort>>(source + i * 2);
+            Vector.Widen(stored, out Vector<uint> low, out Vector<uint> high);
             Unsafe.WriteUnaligned(destination + i, low << 16);
             Unsafe.WriteUnaligned(destination + i + Vector<uint>.Count, high << 16);
         }
@@ -32,7 +33,8 @@ static unsafe class FloatRows
         nint i = 0;
         for (; i <= count - Vector<ushort>.Count; i += Vector<ushort>.Count)
         {
-            Vector.Widen(Unsafe.ReadUnaligned<Vector<ushort>>(source + i * 2), out Vector<uint> low, out Vector<uint> high);
+            var stored = Unsafe.ReadUnaligned<Vector<ushort>>(source + i * 2);
+            Vector.Widen(stored, out Vector<uint> low, out Vector<uint> high);
             Unsafe.WriteUnaligned(destination + i, HalfToSingle(low));
             Unsafe.WriteUnaligned(destination + i + Vector<uint>.Count, HalfToSingle(high));
         }
@@ -40,9 +42,9 @@ static unsafe class FloatRows
     }
 
     /// <summary>
-    /// Exponent and mantissa move to their place and the bias is corrected: once for normal numbers, twice for infinity
-    /// and NaN. Subnormal numbers are made normal beside 2^-14, which is then subtracted: multiplying them by a power of
-    /// two would be as exact, but slow where the processor handles subnormal operands by microcode.
+    /// Exponent and mantissa move to their place and the bias is corrected: once for normal numbers, twice for
+    /// infinity and NaN. Subnormal numbers are made normal beside 2^-14, which is then subtracted: multiplying them by
+    /// a power of two would be as exact, but slow where the processor handles subnormal operands by microcode.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     static Vector<uint> HalfToSingle(Vector<uint> half)

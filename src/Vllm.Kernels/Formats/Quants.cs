@@ -38,7 +38,9 @@ static unsafe class Quants
         (Vector128.ConvertToSingle(q3) * scale + add).Store(values + 12);
     }
 
-    /// <summary>Bits <paramref name="shift"/> and up of each of 16 bytes, as far as <paramref name="mask"/> says.</summary>
+    /// <summary>
+    /// Bits <paramref name="shift"/> and up of each of 16 bytes, as far as <paramref name="mask"/> says.
+    /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector128<byte> Bits(byte* source, int shift, byte mask) =>
         (Vector128.Load(source).AsUInt16() >>> shift).AsByte() & Vector128.Create(mask);

@@ -3,8 +3,8 @@ using System.Diagnostics.CodeAnalysis;
 namespace Vllm.Models.Loading;
 
 /// <summary>
-/// A model on disk, whatever its format: its configuration, and its tensors under the names that Hugging Face's class of
-/// the architecture gives them. Files are mapped, so that opening reads headers only; a tensor's data is valid until
+/// A model on disk, whatever its format: its configuration, and its tensors under the names that Hugging Face's class
+/// of the architecture gives them. Files are mapped, so that opening reads headers only; a tensor's data is valid until
 /// <see cref="Dispose"/>. After opening, reading is safe on many threads.
 /// </summary>
 public abstract class Checkpoint : IDisposable
@@ -20,7 +20,9 @@ public abstract class Checkpoint : IDisposable
 
     public abstract TokenizerConfig TokenizerConfig { get; }
 
-    /// <summary>Metadata with the vocabulary when the model is a GGUF file; null for a folder with tokenizer files.</summary>
+    /// <summary>
+    /// Metadata with the vocabulary when the model is a GGUF file; null for a folder with tokenizer files.
+    /// </summary>
     public virtual IReadOnlyDictionary<string, object>? GgufMetadata => null;
 
     public IReadOnlyCollection<CheckpointTensor> Tensors => _tensors.Values;
@@ -38,7 +40,8 @@ public abstract class Checkpoint : IDisposable
         bool hasSafetensors = Directory.EnumerateFiles(path, "*.safetensors").Any();
         if (!hasSafetensors && GgufCheckpoint.FindFile(path) is string file) return new GgufCheckpoint(file);
         if (File.Exists(System.IO.Path.Combine(path, HfModelConfig.FileName))) return new SafetensorsCheckpoint(path);
-        throw new ModelLoadException(path, "model", $"{HfModelConfig.FileName} with safetensors, or a GGUF file", "neither");
+        throw new ModelLoadException(
+            path, "model", $"{HfModelConfig.FileName} with safetensors, or a GGUF file", "neither");
     }
 
     public bool TryGet(string name, [MaybeNullWhen(false)] out CheckpointTensor tensor) =>
@@ -50,7 +53,9 @@ public abstract class Checkpoint : IDisposable
     {
         if (!TryGet(name, out CheckpointTensor? tensor))
             throw new ModelLoadException(Path, name, $"a tensor [{Join(shape)}]", "none of that name");
-        return tensor.Shape.SequenceEqual(shape.ToArray()) ? tensor : throw tensor.Defect($"shape [{Join(shape)}]", tensor.ShapeText);
+        return tensor.Shape.SequenceEqual(shape.ToArray())
+            ? tensor
+            : throw tensor.Defect($"shape [{Join(shape)}]", tensor.ShapeText);
 
         static string Join(ReadOnlySpan<int> sizes) => string.Join(", ", sizes.ToArray());
     }

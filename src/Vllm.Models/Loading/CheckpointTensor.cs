@@ -65,7 +65,7 @@ public sealed record CheckpointTensor(
     /// <summary>All values in fp32: for vectors (norms, biases) and small tensors.</summary>
     public float[] ToArray()
     {
-        var values = new float[checked((long)NumRows * RowLength)];
+        var values = new float[(long)NumRows * RowLength];
         DequantizeRows(0, NumRows, values);
         return values;
     }

@@ -41,7 +41,9 @@ readonly struct ConfigObject
         }
     }
 
-    /// <summary>The parser leaves bad UTF-8 and lone surrogates to whoever reads a string: look for them once.</summary>
+    /// <summary>
+    /// The parser leaves bad UTF-8 and lone surrogates to whoever reads a string: look for them once.
+    /// </summary>
     static void CheckStrings(ReadOnlySpan<byte> json)
     {
         if (!Utf8.IsValid(json)) throw new JsonException("invalid UTF-8");
@@ -98,6 +100,13 @@ readonly struct ConfigObject
 
     public double? Double(string key) => TryGet(key, "a number", TryDouble, out double value) ? value : null;
 
+    public double? PositiveDouble(string key) => Double(key) switch
+    {
+        <= 0 => throw Defect(key, "a number above zero"),
+        double value => value,
+        null => null,
+    };
+
     public int? Int(string key, int min = 0, int max = ModelLimits.MaxSize)
     {
         string expected = $"a whole number from {min} to {max}";
@@ -137,7 +146,8 @@ readonly struct ConfigObject
     List<T>? Items<T>(string key, string expected, TryRead<T> tryRead)
     {
         if (Value(key) is not JsonElement value) return null;
-        if (value.ValueKind != JsonValueKind.Array) return tryRead(value, out T? one) ? [one] : throw Defect(key, expected);
+        if (value.ValueKind != JsonValueKind.Array)
+            return tryRead(value, out T? one) ? [one] : throw Defect(key, expected);
         var items = new List<T>(value.GetArrayLength());
         foreach (JsonElement element in value.EnumerateArray())
             items.Add(tryRead(element, out T? item) ? item : throw Defect(key, expected, Shown(element)));

@@ -1,13 +1,15 @@
 namespace Vllm.Models.Loading;
 
-/// <summary>An architecture of GGUF files and what it is called and how it is stored in Hugging Face checkpoints.</summary>
+/// <summary>An architecture of GGUF files, and what it is in Hugging Face checkpoints.</summary>
 /// <param name="Name">Value of <c>general.architecture</c>, and prefix of the model's keys.</param>
 /// <param name="HfClass">Class in transformers.</param>
 /// <param name="ModelType"><c>model_type</c> in config.json.</param>
-/// <param name="InterleavesQk">Rows of q and k are stored for rotation of neighbouring pairs (see <see cref="RowMap"/>).</param>
+/// <param name="InterleavesQk">Rows of q and k are stored to rotate neighbours (see <see cref="RowMap"/>).</param>
 sealed record GgufArchitecture(string Name, string HfClass, string ModelType, bool InterleavesQk);
 
-/// <summary>The architectures that are read from GGUF, and the names of their tensors. A further one is a row here.</summary>
+/// <summary>
+/// The architectures that are read from GGUF, and the names of their tensors. Another one is a row here.
+/// </summary>
 static class GgufArchitectures
 {
     const string ArchitectureKey = "general.architecture";
@@ -58,7 +60,8 @@ static class GgufArchitectures
         int suffix = name.LastIndexOf('.');
         if (suffix < 0) return name;
         if (ModelTensors.TryGetValue(name[..suffix], out string? modelTensor)) return modelTensor + name[suffix..];
-        int layerEnd = name.StartsWith(LayerPrefix, StringComparison.Ordinal) ? name.IndexOf('.', LayerPrefix.Length) : -1;
+        if (!name.StartsWith(LayerPrefix, StringComparison.Ordinal)) return name;
+        int layerEnd = name.IndexOf('.', LayerPrefix.Length);
         if (layerEnd < 0 || layerEnd >= suffix) return name;
         return LayerTensors.TryGetValue(name[(layerEnd + 1)..suffix], out string? layerTensor)
             ? $"model.layers.{name[LayerPrefix.Length..layerEnd]}.{layerTensor}{name[suffix..]}"

@@ -1,6 +1,8 @@
 namespace Vllm.Models.Loading;
 
-/// <summary>A GGUF file as a <see cref="Checkpoint"/>: tensors renamed, rows of q and k in Hugging Face's order.</summary>
+/// <summary>
+/// A GGUF file as a <see cref="Checkpoint"/>: tensors renamed, rows of q and k in Hugging Face's order.
+/// </summary>
 sealed class GgufCheckpoint : Checkpoint
 {
     readonly GgufFile _file;

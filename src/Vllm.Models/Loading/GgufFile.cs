@@ -30,7 +30,7 @@ public sealed class GgufFile : IDisposable
     /// </summary>
     public IReadOnlyDictionary<string, object> Metadata { get; private set; } = null!;
 
-    /// <summary>Tensors of all files of the model by name; shapes are row-major, the reverse of the file's order.</summary>
+    /// <summary>Tensors of all files of the model by name; shapes are row-major, the file's order reversed.</summary>
     public IReadOnlyDictionary<string, CheckpointTensor> Tensors => _tensors;
 
     public static GgufFile Open(string path)
@@ -85,8 +85,8 @@ public sealed class GgufFile : IDisposable
     {
         if (!metadata.TryGetValue("general.alignment", out object? value)) return DefaultAlignment;
         if (value is uint alignment && BitOperations.IsPow2(alignment) && alignment <= 1 << 20) return (int)alignment;
-        throw new ModelLoadException(
-            path, "general.alignment", "a uint32 that is a power of two up to 1 MiB", $"{value} ({value.GetType().Name})");
+        throw new ModelLoadException(path, "general.alignment",
+            "a uint32 that is a power of two up to 1 MiB", $"{value} ({value.GetType().Name})");
     }
 
     static TensorEntry ReadEntry(ref GgufReader reader, int index, int alignment)
@@ -99,7 +99,7 @@ public sealed class GgufFile : IDisposable
         if (numDimensions > MaxDimensions)
             throw reader.Defect($"at most {MaxDimensions} dimensions", $"{numDimensions}");
         var shape = new int[numDimensions];
-        for (int i = shape.Length - 1; i >= 0; i--) shape[i] = ReadDimension(ref reader); // the file's order is reversed
+        for (int i = shape.Length - 1; i >= 0; i--) shape[i] = ReadDimension(ref reader); // the file has them reversed
         var type = (GgmlType)reader.UInt32();
         int blockValues = type is >= 0 and < GgmlType.Bool ? GgmlTypes.Block(type).NumValues : 0;
         if (blockValues == 0) throw reader.Defect("a tensor type of GGUF", $"{(uint)type}");

@@ -23,6 +23,13 @@ sealed class GgufKeys(GgufFile file)
         return double.IsFinite(number) ? number : throw Defect(key, "a finite floating-point number");
     }
 
+    public double? PositiveDouble(string key) => Double(key) switch
+    {
+        <= 0 => throw Defect(key, "a number above zero"),
+        double value => value,
+        null => null,
+    };
+
     public long? Whole(string key)
     {
         if (!file.Metadata.TryGetValue(key, out object? value)) return null;

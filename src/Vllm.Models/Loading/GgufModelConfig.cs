@@ -54,7 +54,7 @@ sealed class GgufModelConfig
     double RmsNormEps()
     {
         string key = Key("attention.layer_norm_rms_epsilon");
-        return Positive(key) ?? throw _keys.Defect(key, "a number above zero");
+        return _keys.PositiveDouble(key) ?? throw _keys.Defect(key, "a number above zero");
     }
 
     int HeadDim(int hiddenSize, int numHeads)
@@ -83,7 +83,7 @@ sealed class GgufModelConfig
         if (embedding.Shape is not [int numRows and <= ModelLimits.MaxVocab, int rowLength] || rowLength != hiddenSize)
             throw embedding.Defect($"shape [vocabulary, {hiddenSize}]", embedding.ShapeText);
         if (_keys.Strings(GgufTokenizerConfig.TokensKey) is string[] tokens && tokens.Length != numRows)
-            throw _keys.Defect(GgufTokenizerConfig.TokensKey, $"{numRows} tokens, as the embedding has rows", $"{tokens.Length}");
+            throw _keys.Defect(GgufTokenizerConfig.TokensKey, $"{numRows}, the embedding's rows", $"{tokens.Length}");
         return numRows;
     }
 
@@ -91,12 +91,12 @@ sealed class GgufModelConfig
     {
         // None of the architectures rotates a part of the head; the key only repeats its size.
         _ = _keys.Int(Key("rope.dimension_count"), min: headDim, max: headDim);
+        int? original = _keys.Int(Key("rope.scaling.original_context_length"), min: 1, max: ModelLimits.MaxPositions);
         var unscaled = new RopeParameters
         {
-            RopeTheta = Positive(Key("rope.freq_base")) ?? 10_000,
+            RopeTheta = _keys.PositiveDouble(Key("rope.freq_base")) ?? 10_000,
             RotaryDim = headDim,
-            OriginalMaxPositionEmbeddings =
-                _keys.Int(Key("rope.scaling.original_context_length"), min: 1, max: ModelLimits.MaxPositions) ?? maxPositions,
+            OriginalMaxPositionEmbeddings = original ?? maxPositions,
         };
         double factor = Factor("rope.scaling.factor", maxPositions) ?? Factor("rope.scale_linear", maxPositions) ?? 1;
         RopeType type = ScalingType(factor);
@@ -106,14 +106,14 @@ sealed class GgufModelConfig
             RopeType = type,
             Factor = factor,
             AttentionFactor = AttentionFactor(type, factor),
-            BetaFast = Positive(Key("rope.scaling.yarn_beta_fast")) ?? unscaled.BetaFast,
-            BetaSlow = Positive(Key("rope.scaling.yarn_beta_slow")) ?? unscaled.BetaSlow,
+            BetaFast = _keys.PositiveDouble(Key("rope.scaling.yarn_beta_fast")) ?? unscaled.BetaFast,
+            BetaSlow = _keys.PositiveDouble(Key("rope.scaling.yarn_beta_slow")) ?? unscaled.BetaSlow,
         };
     }
 
     double? Factor(string name, int maxPositions)
     {
-        double? factor = Positive(Key(name));
+        double? factor = _keys.PositiveDouble(Key(name));
         return factor is null || factor * maxPositions <= ModelLimits.MaxPositions
             ? factor
             : throw _keys.Defect(Key(name), $"a context of at most {ModelLimits.MaxPositions:N0} when scaled");
@@ -133,15 +133,11 @@ sealed class GgufModelConfig
         };
     }
 
-    /// <summary>llama.cpp multiplies yarn's derived factor by the stored one; Hugging Face stores the product.</summary>
+    /// <summary>
+    /// llama.cpp multiplies yarn's derived factor by the stored one; Hugging Face stores the product.
+    /// </summary>
     double? AttentionFactor(RopeType type, double factor) =>
-        Positive(Key("rope.scaling.attn_factor")) is not double stored ? null
+        _keys.PositiveDouble(Key("rope.scaling.attn_factor")) is not double stored ? null
         : type == RopeType.Yarn ? stored * (1 + 0.1 * Math.Log(factor))
         : stored;
-
-    double? Positive(string key)
-    {
-        double? value = _keys.Double(key);
-        return value is null or > 0 ? value : throw _keys.Defect(key, "a number above zero");
-    }
 }

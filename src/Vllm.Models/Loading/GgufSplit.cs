@@ -3,7 +3,9 @@ using System.Text.RegularExpressions;
 
 namespace Vllm.Models.Loading;
 
-/// <summary>Models split into <c>name-00001-of-0000N.gguf</c> …; the keys <c>split.*</c> say how many parts there are.</summary>
+/// <summary>
+/// Models split into <c>name-00001-of-0000N.gguf</c> …; keys <c>split.*</c> say how many parts there are.
+/// </summary>
 static partial class GgufSplit
 {
     const int DigitsLength = 5;
@@ -18,7 +20,8 @@ static partial class GgufSplit
         if (count <= 1) return [];
         string suffix = $"-{Digits(1)}-of-{Digits(count)}.gguf";
         if (count > 99_999 || !path.EndsWith(suffix, StringComparison.Ordinal))
-            throw new ModelLoadException(path, CountKey, $"a file name ending in {suffix} for {count} parts", Path.GetFileName(path));
+            throw new ModelLoadException(
+                path, CountKey, $"a file name ending in {suffix} for {count} parts", Path.GetFileName(path));
         string prefix = path[..^suffix.Length];
         return from number in Enumerable.Range(2, (int)count - 1)
                select $"{prefix}-{Digits(number)}-of-{Digits(count)}.gguf";
@@ -41,8 +44,10 @@ static partial class GgufSplit
         long? count = Number(firstPath, first, CountKey);
         if (Number(path, part, CountKey) is long found && found != count)
             throw new ModelLoadException(path, CountKey, $"{count}, as the first part says", $"{found}");
-        if (Number(path, part, NumberKey) is not long number || !path.Contains($"-{Digits(number + 1)}-of-", StringComparison.Ordinal))
-            throw new ModelLoadException(path, NumberKey, "the number in the file name less one", $"{part.GetValueOrDefault(NumberKey) ?? "nothing"}");
+        string named = Path.GetFileName(path).Split('-')[^3];
+        string stored = Number(path, part, NumberKey) is long number ? Digits(number + 1) : "none";
+        if (stored != named)
+            throw new ModelLoadException(path, NumberKey, $"part {named}, as the file name says", stored);
     }
 
     /// <summary>All parts together must hold as many tensors as the first says.</summary>

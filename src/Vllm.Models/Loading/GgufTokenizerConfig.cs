@@ -23,7 +23,8 @@ static class GgufTokenizerConfig
         var keys = new GgufKeys(file);
         string model = keys.String(ModelKey) ?? throw keys.Defect(ModelKey, "the kind of tokenizer");
         if (model == "gpt2" && !keys.Contains(MergesKey)) throw keys.Defect(MergesKey, "merges for a gpt2 tokenizer");
-        string[] tokens = keys.Strings(TokensKey) ?? [];
+        string[] tokens = keys.Strings(TokensKey)
+            ?? (model is "none" or "no_vocab" ? [] : throw keys.Defect(TokensKey, "the tokens of the vocabulary"));
         var specialTokens = new Dictionary<string, string>(StringComparer.Ordinal);
         foreach ((string name, string key) in SpecialTokenKeys)
             if (TokenId(keys, key, tokens.Length) is int id)
@@ -40,7 +41,9 @@ static class GgufTokenizerConfig
         };
     }
 
-    /// <summary>The id of a special token; null when there is none, or one outside the vocabulary, as in llama.cpp.</summary>
+    /// <summary>
+    /// The id of a special token; null when there is none, or one outside the vocabulary, as in llama.cpp.
+    /// </summary>
     public static int? TokenId(GgufKeys keys, string name, int vocabSize) =>
         keys.Whole($"tokenizer.ggml.{name}_token_id") is long id && id >= 0 && id < vocabSize ? (int)id : null;
 

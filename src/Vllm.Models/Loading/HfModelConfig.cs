@@ -37,7 +37,7 @@ static class HfModelConfig
             NumKvHeads = NumKvHeads(config, numHeads),
             HeadDim = headDim,
             MaxPositionEmbeddings = maxPositions,
-            RmsNormEps = (float)(config.Double("rms_norm_eps") ?? 1e-6),
+            RmsNormEps = (float)(config.PositiveDouble("rms_norm_eps") ?? 1e-6),
             HiddenAct = config.String("hidden_act") ?? config.String("hidden_activation") ?? "silu",
             AttentionBias = config.Bool("attention_bias") ?? false,
             MlpBias = config.Bool("mlp_bias") ?? false,
@@ -69,7 +69,7 @@ static class HfModelConfig
 
     static IReadOnlyList<LayerType> LayerTypes(ConfigObject config, string modelType, int numLayers)
     {
-        if (config.Strings("layer_types") is IReadOnlyList<string> names) return NamedLayerTypes(config, names, numLayers);
+        if (config.Strings("layer_types") is { } names) return NamedLayerTypes(config, names, numLayers);
         int firstSliding = config.Int("max_window_layers") ?? 0; // Qwen: the layers below it are full
         int pattern = config.Int("sliding_window_pattern", min: 1) // the last of so many layers is full
             ?? (modelType == "gemma2" ? 2 : int.MaxValue);
@@ -100,11 +100,14 @@ static class HfModelConfig
         return Window(config, modelType) ?? throw config.Defect("sliding_window", "a window for the sliding layers");
     }
 
-    static int? Window(ConfigObject config, string modelType) => config.Contains("sliding_window") || modelType != "mistral"
-        ? config.Int("sliding_window", min: 1, max: ModelLimits.MaxPositions)
-        : 4096; // MistralConfig's default
+    static int? Window(ConfigObject config, string modelType) =>
+        modelType == "mistral" && !config.Contains("sliding_window")
+            ? 4096 // MistralConfig's default
+            : config.Int("sliding_window", min: 1, max: ModelLimits.MaxPositions);
 
-    /// <summary>Whether the window holds in layers of no named type; LlamaConfig has none, Qwen's are off by default.</summary>
+    /// <summary>
+    /// Whether layers of no named type have the window; LlamaConfig has none, Qwen's is off by default.
+    /// </summary>
     static bool HasWindow(ConfigObject config, string modelType) =>
         modelType != "llama"
         && (config.Bool("use_sliding_window") ?? !modelType.StartsWith("qwen", StringComparison.Ordinal))

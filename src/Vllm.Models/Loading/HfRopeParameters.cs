@@ -20,7 +20,8 @@ static class HfRopeParameters
             : Read(config, sliding, theta, headDim, maxPositions);
         return (fullParameters, slidingParameters);
 
-        ConfigObject? ByLayerType(string name) => rope is ConfigObject all && all.IsObject(name) ? all.Object(name) : null;
+        ConfigObject? ByLayerType(string name) =>
+            rope is ConfigObject types && types.IsObject(name) ? types.Object(name) : null;
     }
 
     static RopeParameters Read(ConfigObject config, ConfigObject? rope, double theta, int headDim, int maxPositions)
@@ -31,7 +32,7 @@ static class HfRopeParameters
         int original = OriginalMaxPositions(rope) ?? OriginalMaxPositions(config) ?? maxPositions;
         var unscaled = new RopeParameters
         {
-            RopeTheta = Positive(source, "rope_theta") ?? theta,
+            RopeTheta = source.PositiveDouble("rope_theta") ?? theta,
             RotaryDim = rotaryDim,
             OriginalMaxPositionEmbeddings = original,
         };
@@ -40,14 +41,14 @@ static class HfRopeParameters
         {
             RopeType = type,
             Factor = Factor(source, type, original, maxPositions),
-            AttentionFactor = Positive(source, "attention_factor"),
-            BetaFast = Positive(source, "beta_fast") ?? unscaled.BetaFast,
-            BetaSlow = Positive(source, "beta_slow") ?? unscaled.BetaSlow,
+            AttentionFactor = source.PositiveDouble("attention_factor"),
+            BetaFast = source.PositiveDouble("beta_fast") ?? unscaled.BetaFast,
+            BetaSlow = source.PositiveDouble("beta_slow") ?? unscaled.BetaSlow,
             Mscale = source.Double("mscale"),
             MscaleAllDim = source.Double("mscale_all_dim"),
             Truncate = source.Bool("truncate") ?? unscaled.Truncate,
-            LowFreqFactor = Positive(source, "low_freq_factor") ?? unscaled.LowFreqFactor,
-            HighFreqFactor = Positive(source, "high_freq_factor") ?? unscaled.HighFreqFactor,
+            LowFreqFactor = source.PositiveDouble("low_freq_factor") ?? unscaled.LowFreqFactor,
+            HighFreqFactor = source.PositiveDouble("high_freq_factor") ?? unscaled.HighFreqFactor,
             ShortFactor = Factors(source, "short_factor", type, rotaryDim),
             LongFactor = Factors(source, "long_factor", type, rotaryDim),
         };
@@ -70,7 +71,7 @@ static class HfRopeParameters
 
     static double Factor(ConfigObject rope, RopeType type, int original, int maxPositions)
     {
-        double factor = Positive(rope, "factor") ?? (type == RopeType.LongRope
+        double factor = rope.PositiveDouble("factor") ?? (type == RopeType.LongRope
             ? (double)maxPositions / original
             : throw rope.Defect("factor", "the factor of scaling"));
         return factor * maxPositions <= ModelLimits.MaxPositions
@@ -90,11 +91,6 @@ static class HfRopeParameters
 
     static int? OriginalMaxPositions(ConfigObject? source) =>
         source?.Int("original_max_position_embeddings", min: 1, max: ModelLimits.MaxPositions);
-
-    static double? Positive(ConfigObject source, string key) =>
-        source.Double(key) is not double value ? null
-        : value > 0 ? value
-        : throw source.Defect(key, "a number above zero");
 
     static IReadOnlyList<double>? Factors(ConfigObject rope, string key, RopeType type, int rotaryDim)
     {

@@ -1,6 +1,6 @@
 namespace Vllm.Models.Loading;
 
-/// <summary>A model cannot be loaded: which file, what in it (a tensor, a key), what was expected and what found.</summary>
+/// <summary>A model cannot be loaded: which file, what in it (tensor, key), what was expected and what found.</summary>
 public sealed class ModelLoadException(
     string file, string subject, string expected, string found, Exception? cause = null)
     : Exception($"{file}: {subject}: expected {expected}, found {found}", cause)

@@ -1,6 +1,6 @@
 namespace Vllm.Models.Loading;
 
-/// <summary>A Hugging Face folder as a <see cref="Checkpoint"/>: config.json and one or more safetensors files.</summary>
+/// <summary>A Hugging Face folder as a <see cref="Checkpoint"/>: config.json and safetensors files.</summary>
 sealed class SafetensorsCheckpoint : Checkpoint
 {
     const string SingleFile = "model.safetensors";
@@ -75,8 +75,8 @@ sealed class SafetensorsCheckpoint : Checkpoint
     string FindFile()
     {
         if (File.Exists(System.IO.Path.Combine(Path, SingleFile))) return SingleFile;
-        string[] files = [.. Directory.EnumerateFiles(Path, "*.safetensors").Select(file => System.IO.Path.GetFileName(file))];
-        if (files is [string only]) return only;
+        string[] files = [.. Directory.EnumerateFiles(Path, "*.safetensors")];
+        if (files is [string only]) return System.IO.Path.GetFileName(only);
         bool hasPickle = Directory.EnumerateFiles(Path, "*.bin").Any() || Directory.EnumerateFiles(Path, "*.pt*").Any();
         throw new ModelLoadException(Path, "weights", $"{SingleFile} or {IndexFile}",
             files.Length > 0 ? $"{files.Length} safetensors files without an index"

@@ -1,5 +1,4 @@
 using System.Buffers.Binary;
-using System.Text.Json;
 using Vllm.Kernels.Formats;
 using Vllm.Kernels.Memory;
 
@@ -51,7 +50,8 @@ public sealed class SafetensorsFile : IDisposable
         long maxSizeBytes = Math.Min(MaxHeaderSizeBytes, _map.Length - LengthSizeBytes);
         if (headerSizeBytes > (ulong)maxSizeBytes)
             throw Defect("header", $"a header of at most {maxSizeBytes:N0} bytes", $"{headerSizeBytes:N0}");
-        ConfigObject header = ConfigObject.Parse(Path, _map.Bytes.Span(LengthSizeBytes, (int)headerSizeBytes).ToArray());
+        byte[] json = _map.Bytes.Span(LengthSizeBytes, (int)headerSizeBytes).ToArray();
+        ConfigObject header = ConfigObject.Parse(Path, json);
 
         long dataStart = LengthSizeBytes + (long)headerSizeBytes;
         MappedBytes data = _map.Bytes.Slice(dataStart, _map.Length - dataStart);

@@ -1,12 +1,14 @@
 using System.Text.Json;
 using Microsoft.AspNetCore.Http;
+using Vllm.Server.Generation;
+using Vllm.Server.Metrics;
 using Vllm.Server.Protocol;
 
 namespace Vllm.Server.ChatCompletions;
 
 /// <summary>The answer to a chat request in one body.</summary>
 sealed class ChatAnswer(
-    Generator generator, ChatCompletionRequest request, string id, string model, string prompt, IReadOnlyList<int> promptTokenIds)
+    Generator generator, ChatCompletionRequest request, string id, string prompt, IReadOnlyList<int> promptTokenIds)
 {
     readonly long _created = Generator.UnixTime;
 
@@ -28,6 +30,7 @@ sealed class ChatAnswer(
     {
         RequestOutput? result = null;
         await foreach (RequestOutput output in outputs) result = output;
+        LoadMetricsHeader.Add(context, generator.Engine.Metrics);
         await JsonText.Respond(context, (this, result!), static (json, x) => x.Item1.Write(json, x.Item2));
     }
 
@@ -79,7 +82,7 @@ sealed class ChatAnswer(
         json.WriteString("id", id);
         json.WriteString("object", kind);
         json.WriteNumber("created", _created);
-        json.WriteString("model", model);
+        json.WriteString("model", generator.Models.Name);
     }
 
     /// <summary>The prompt as ids and as text, each when asked for.</summary>

@@ -1,5 +1,7 @@
 using System.Text.Json;
+using Vllm.Server.Generation;
 using Vllm.Server.Protocol;
+using Vllm.Server.Requests;
 
 namespace Vllm.Server.ChatCompletions;
 

@@ -1,5 +1,7 @@
 using Microsoft.AspNetCore.Http;
+using Vllm.Server.Generation;
 using Vllm.Server.Protocol;
+using Vllm.Server.Requests;
 
 namespace Vllm.Server.ChatCompletions;
 
@@ -13,8 +15,8 @@ sealed class ChatCompletionsEndpoint(Generator generator, ChatPrompts chatPrompt
         // 1. Errors throw a RequestException, which the endpoint boundary answers.
         ChatCompletionRequest request = ChatCompletionRequest.Parse(await JsonBody.Read(context.Request), generator.Options);
         GenerationFields fields = request.Generation;
+        generator.Models.Require(fields.Model);
         generator.Admit();
-        string model = generator.Models.Resolve(fields.Model);
         string id = Generator.RequestId(context, "chatcmpl-", fields.RequestId);
 
         // 2.
@@ -37,7 +39,7 @@ sealed class ChatCompletionsEndpoint(Generator generator, ChatPrompts chatPrompt
             id, promptTokenIds, samplingParams, fields, Generator.Priority(context, fields), context.RequestAborted);
 
         // 6.
-        var answer = new ChatAnswer(generator, request, id, model, prompt, promptTokenIds);
+        var answer = new ChatAnswer(generator, request, id, prompt, promptTokenIds);
         if (fields.Stream) await new ChatStream(generator, request, answer).Send(context, outputs);
         else await answer.Send(context, outputs);
     }

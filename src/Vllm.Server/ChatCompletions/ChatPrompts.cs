@@ -2,6 +2,7 @@ using System.Buffers;
 using System.Text.Json;
 using Vllm.Server.Models;
 using Vllm.Server.Protocol;
+using Vllm.Server.Requests;
 using Vllm.Text.ChatTemplates;
 
 namespace Vllm.Server.ChatCompletions;
@@ -17,7 +18,7 @@ sealed class ChatPrompts(AsyncLLM engine, ServedModels models)
     public string Render(Conversation conversation)
     {
         if (conversation.Messages.Any(m => m.HasMedia))
-            throw new RequestException(ApiError.BadRequest($"{models.Resolve(null)} is not a multimodal model"));
+            throw new RequestException(ApiError.BadRequest($"{models.Name} is not a multimodal model"));
         try
         {
             ChatTemplate template = conversation.Template is { } source ? ChatTemplate.Compile(source) : ModelTemplate();

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Microsoft.AspNetCore.Http;
+using Vllm.Server.Generation;
 using Vllm.Server.Protocol;
 
 namespace Vllm.Server.ChatCompletions;
@@ -19,7 +20,7 @@ sealed class ChatStream(Generator generator, ChatCompletionRequest request, Chat
         await EndpointBoundary.Stream(events, async () =>
         {
             int? numCachedTokens = null;
-            await foreach (RequestOutput output in outputs)
+            await foreach (RequestOutput output in events.KeepAlive(outputs, generator.Options.SseKeepAliveInterval))
             {
                 if (numCachedTokens is null) await SendBeginning(events);
                 numCachedTokens ??= output.NumCachedTokens;

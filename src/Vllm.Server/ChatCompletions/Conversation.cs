@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Vllm.Server.Protocol;
+using Vllm.Server.Requests;
 
 namespace Vllm.Server.ChatCompletions;
 

@@ -1,5 +1,7 @@
 using System.Text.Json;
 using Microsoft.AspNetCore.Http;
+using Vllm.Server.Generation;
+using Vllm.Server.Metrics;
 using Vllm.Server.Protocol;
 
 namespace Vllm.Server.Completions;
@@ -7,7 +9,7 @@ namespace Vllm.Server.Completions;
 /// <summary>The answer to a completion request, whole or as a stream. Choice <c>prompt · n + sample</c> belongs to a
 /// prompt's sample.</summary>
 sealed class CompletionAnswer(
-    Generator generator, CompletionRequest request, EncodedPrompt[] prompts, string id, string model)
+    Generator generator, CompletionRequest request, EncodedPrompt[] prompts, string id)
 {
     readonly long _created = Generator.UnixTime;
     readonly bool _asIds = request.Generation.ReturnTokensAsTokenIds || generator.Options.ReturnTokensAsTokenIds;
@@ -18,6 +20,7 @@ sealed class CompletionAnswer(
     {
         var results = new RequestOutput[prompts.Length];
         await foreach ((int index, RequestOutput output) in outputs) results[index] = output;
+        LoadMetricsHeader.Add(context, generator.Engine.Metrics);
         await JsonText.Respond(context, (this, results), static (json, x) => x.Item1.WriteWhole(json, x.results));
     }
 
@@ -67,7 +70,7 @@ sealed class CompletionAnswer(
         {
             var choices = new StreamedChoice[prompts.Length * Fields.N];
             int? numCachedTokens = null;
-            await foreach ((int index, RequestOutput result) in outputs)
+            await foreach ((int index, RequestOutput result) in events.KeepAlive(outputs, generator.Options.SseKeepAliveInterval))
             {
                 numCachedTokens ??= result.NumCachedTokens;
                 foreach (CompletionOutput output in result.Outputs)
@@ -131,7 +134,7 @@ sealed class CompletionAnswer(
         json.WriteString("id", id);
         json.WriteString("object", "text_completion");
         json.WriteNumber("created", _created);
-        json.WriteString("model", model);
+        json.WriteString("model", generator.Models.Name);
     }
 
     /// <summary>The text with the prompt before it when it is echoed. A client that gets the prompt's ids does not get its

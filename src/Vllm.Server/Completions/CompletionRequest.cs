@@ -1,5 +1,7 @@
 using System.Text.Json;
+using Vllm.Server.Generation;
 using Vllm.Server.Protocol;
+using Vllm.Server.Requests;
 
 namespace Vllm.Server.Completions;
 
@@ -57,15 +59,13 @@ sealed record CompletionRequest
         fields.TryGet("prompt", out JsonElement prompt);
         if (prompt.ValueKind == JsonValueKind.String) return [new(JsonText.Of(prompt), null)];
         if (prompt.GetArrayLength() == 0) throw new RequestException(ApiError.BadRequest("You must pass at least one prompt"));
-        if (prompt[0].ValueKind is not (JsonValueKind.Array or JsonValueKind.String) || IsNumberInText(prompt))
+        // A list of token ids may hold some as strings; one of strings alone is a list of texts.
+        if (prompt.EnumerateArray().Any(p => p.ValueKind is not (JsonValueKind.String or JsonValueKind.Array)))
             return [new(null, RequestFields.IntList(prompt))];
         return [.. prompt.EnumerateArray().Select(p => p.ValueKind == JsonValueKind.String
             ? new CompletionPrompt(JsonText.Of(p), null)
             : new CompletionPrompt(null, RequestFields.IntList(p)))];
     }
-
-    /// <summary>A list of strings that are all numbers is one of token ids only where some item is a number.</summary>
-    static bool IsNumberInText(JsonElement prompt) => prompt.EnumerateArray().Any(p => p.ValueKind == JsonValueKind.Number);
 }
 
 /// <summary>One prompt: a text, or the ids of its tokens.</summary>

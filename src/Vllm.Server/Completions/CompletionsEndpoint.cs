@@ -1,5 +1,6 @@
 using Microsoft.AspNetCore.Http;
-using Vllm.Server.Protocol;
+using Vllm.Server.Generation;
+using Vllm.Server.Requests;
 
 namespace Vllm.Server.Completions;
 
@@ -12,8 +13,8 @@ sealed class CompletionsEndpoint(Generator generator)
         // 1.
         CompletionRequest request = CompletionRequest.Parse(await JsonBody.Read(context.Request));
         GenerationFields fields = request.Generation;
+        generator.Models.Require(fields.Model);
         generator.Admit();
-        string model = generator.Models.Resolve(fields.Model);
         string id = Generator.RequestId(context, "cmpl-", fields.RequestId);
 
         // 2.
@@ -30,7 +31,7 @@ sealed class CompletionsEndpoint(Generator generator)
             context.RequestAborted);
 
         // 5.
-        var answer = new CompletionAnswer(generator, request, prompts, id, model);
+        var answer = new CompletionAnswer(generator, request, prompts, id);
         if (fields.Stream) await answer.Stream(context, outputs);
         else await answer.Whole(context, outputs);
     }

@@ -35,7 +35,6 @@ sealed class RouteForms
                 $"{request.Scheme}://{request.Host}{request.PathBase}{path.TrimEnd('/')}{request.QueryString}";
             return;
         }
-        context.SetEndpoint(null);
         await JsonText.RespondDetail(context, StatusCodes.Status404NotFound, "Not Found");
     }
 }

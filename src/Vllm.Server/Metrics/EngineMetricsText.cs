@@ -83,7 +83,7 @@ sealed class EngineMetricsText(EngineConfig config, EngineMetrics metrics, Admis
             "Number of generation tokens processed.", metrics.RequestGenerationTokens, max);
         text.Histogram("vllm:iteration_tokens_total", "Histogram of number of tokens per engine_step.", metrics.IterationTokens);
         text.Histogram("vllm:request_max_num_generation_tokens",
-            "Histogram of maximum number of requested generation tokens.", metrics.RequestGenerationTokens, max);
+            "Histogram of maximum number of requested generation tokens.", metrics.RequestLongestGeneration, max);
         text.Histogram("vllm:request_params_n", "Histogram of the n request parameter.", metrics.RequestN);
         text.Histogram("vllm:request_params_max_tokens",
             "Histogram of the max_tokens request parameter.", metrics.RequestMaxTokens, max);

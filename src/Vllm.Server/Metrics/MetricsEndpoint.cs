@@ -13,7 +13,7 @@ sealed class MetricsEndpoint(AsyncLLM engine, HttpMetrics http, ServedModels mod
 
     public Task Get(HttpContext context)
     {
-        string model = models.Resolve(null);
+        string model = models.Name;
         var process = new PrometheusText(_created);
         var labelled = new PrometheusText(_created, ("engine", "0"), ("model_name", model));
         var byModel = new PrometheusText(_created, ("model_name", model));

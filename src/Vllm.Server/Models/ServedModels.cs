@@ -12,12 +12,13 @@ sealed class ServedModels(EngineConfig config)
 
     readonly long _created = DateTimeOffset.UtcNow.ToUnixTimeSeconds();
 
-    /// <summary>The name to put into the answer: the request's, or the first when it has none.</summary>
-    /// <exception cref="RequestException">404: not a name of this server.</exception>
-    public string Resolve(string? requested)
+    /// <summary>The first name, which answers and metrics show whatever alias the client used.</summary>
+    public string Name => _names[0];
+
+    /// <exception cref="RequestException">404: not a name of this server. No name at all is fine.</exception>
+    public void Require(string? requested)
     {
-        if (string.IsNullOrEmpty(requested)) return _names[0];
-        if (_names.Contains(requested)) return requested;
+        if (string.IsNullOrEmpty(requested) || _names.Contains(requested)) return;
         throw new RequestException(ApiError.NotFound(
             $"The model `{requested}` does not exist. Valid aliases: {string.Join(", ", _names)}.", "model"));
     }

@@ -1,5 +1,6 @@
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Logging;
+using Vllm.Server.Requests;
 
 namespace Vllm.Server.Protocol;
 
@@ -25,17 +26,12 @@ sealed class EndpointBoundary(ILogger logger)
         {
             await JsonText.Respond(context, new ApiError(e.StatusCode, "BadRequestError", e.Message));
         }
-        catch (Exception e) when (!context.Response.HasStarted)
+        catch (Exception e)
         {
-            await JsonText.Respond(context, ToApiError(e));
+            ApiError error = Classify(e);
+            if (error.Status == StatusCodes.Status500InternalServerError) logger.LogError(e, "A request failed.");
+            if (!context.Response.HasStarted) await JsonText.Respond(context, error);
         }
-    }
-
-    ApiError ToApiError(Exception exception)
-    {
-        ApiError error = Classify(exception);
-        if (error.Status == StatusCodes.Status500InternalServerError) logger.LogError(exception, "A request failed.");
-        return error;
     }
 
     static ApiError Classify(Exception exception) => exception switch
@@ -45,8 +41,8 @@ sealed class EndpointBoundary(ILogger logger)
         _ => ApiError.Internal("The server had an error while processing your request."),
     };
 
-    /// <summary>Runs the part of an endpoint that sends events: after the first one errors can only be events too. The end
-    /// mark comes last in any case.</summary>
+    /// <summary>Runs the part of an endpoint that sends events: from there on errors can only be events too. The end mark
+    /// comes last in any case. The exception goes on to <see cref="Run"/>.</summary>
     public static async Task Stream(ServerSentEvents events, Func<Task> send)
     {
         try
@@ -56,6 +52,8 @@ sealed class EndpointBoundary(ILogger logger)
         catch (Exception e) when (e is not OperationCanceledException)
         {
             await events.SendError(Classify(e));
+            await events.SendDone();
+            throw;
         }
         await events.SendDone();
     }

@@ -58,5 +58,21 @@ sealed class ServerSentEvents : IAsyncDisposable
         await _body.FlushAsync(_aborted);
     }
 
+    /// <summary>The same items; while none comes for <paramref name="interval"/>, keep-alive comments are sent.</summary>
+    public IAsyncEnumerable<T> KeepAlive<T>(IAsyncEnumerable<T> items, TimeSpan? interval) =>
+        interval is { } time ? SendWhileIdle(items, time) : items;
+
+    async IAsyncEnumerable<T> SendWhileIdle<T>(IAsyncEnumerable<T> items, TimeSpan interval)
+    {
+        await using IAsyncEnumerator<T> enumerator = items.GetAsyncEnumerator(_aborted);
+        while (true)
+        {
+            Task<bool> next = enumerator.MoveNextAsync().AsTask();
+            while (await Task.WhenAny(next, Task.Delay(interval, _aborted)) != next) await SendKeepAlive();
+            if (!await next) yield break;
+            yield return enumerator.Current;
+        }
+    }
+
     public ValueTask DisposeAsync() => _json.DisposeAsync();
 }

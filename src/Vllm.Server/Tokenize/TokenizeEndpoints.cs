@@ -1,7 +1,9 @@
 using System.Text.Json;
 using Microsoft.AspNetCore.Http;
 using Vllm.Server.ChatCompletions;
+using Vllm.Server.Generation;
 using Vllm.Server.Protocol;
+using Vllm.Server.Requests;
 
 namespace Vllm.Server.Tokenize;
 
@@ -13,7 +15,7 @@ sealed class TokenizeEndpoints(Generator generator, ChatPrompts chatPrompts)
         JsonElement body = await JsonBody.Read(context.Request);
         bool isText = RequireTextOrChat(body);
         var fields = new RequestFields(body);
-        generator.Models.Resolve(fields.String("model"));
+        generator.Models.Require(fields.String("model"));
         string text = isText ? fields.String("prompt")! : RenderChat(fields);
         int[] ids = generator.Tokenizer.Encode(text, fields.Bool("add_special_tokens", isText));
         await JsonText.Respond(context, (ids, this, fields.Bool("return_token_strs")), static (json, x) =>
@@ -65,7 +67,7 @@ sealed class TokenizeEndpoints(Generator generator, ChatPrompts chatPrompts)
         JsonElement body = await JsonBody.Read(context.Request);
         RequestSchema.Instance.Require("DetokenizeRequest", body);
         var fields = new RequestFields(body);
-        generator.Models.Resolve(fields.String("model"));
+        generator.Models.Require(fields.String("model"));
         foreach (JsonElement token in body.GetProperty("tokens").EnumerateArray())
         {
             if (LaxValue.TryInteger(token, out Int128 id) is null && id > uint.MaxValue)

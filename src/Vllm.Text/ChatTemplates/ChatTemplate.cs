@@ -47,11 +47,13 @@ public sealed class ChatTemplate
     /// messages.</summary>
     public bool AcceptsDeveloperRole { get; }
 
-    /// <summary>Names that the template takes from its variables: what may be passed as chat template arguments.</summary>
+    /// <summary>Names that the template takes from its variables: what may be passed as chat template
+    /// arguments.</summary>
     public IReadOnlySet<string> Variables => _template.Variables;
 
     /// <summary>Renders a conversation, prepared as transformers does before rendering.</summary>
-    /// <exception cref="ChatTemplateException">The template fails on this conversation, or refuses it (kind Raise).</exception>
+    /// <exception cref="ChatTemplateException">The template fails on this conversation, or refuses it (kind
+    /// Raise).</exception>
     public string Render(ChatTemplateInput input, TimeProvider? clock = null)
     {
         ArgumentNullException.ThrowIfNull(input);

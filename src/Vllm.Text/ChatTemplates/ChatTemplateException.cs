@@ -1,6 +1,7 @@
 namespace Vllm.Text.ChatTemplates;
 
-/// <summary>What went wrong; named after the Python exception that Jinja ends with, so that messages can be compared.</summary>
+/// <summary>What went wrong; named after the Python exception that Jinja ends with, so that messages can be
+/// compared.</summary>
 public enum ChatTemplateErrorKind
 {
     /// <summary>The source is not a template; only <see cref="ChatTemplate.Compile"/> gives this.</summary>

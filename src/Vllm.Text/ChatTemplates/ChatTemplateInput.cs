@@ -18,7 +18,8 @@ public sealed record ChatTemplateInput
     public bool AddGenerationPrompt { get; init; }
 
     /// <summary>The field of the last message that the model is to continue: <c>content</c> for
-    /// <c>continue_final_message: true</c>, or a name such as <c>reasoning_content</c>; <c>null</c> to end the message.</summary>
+    /// <c>continue_final_message: true</c>, or a name such as <c>reasoning_content</c>; <c>null</c> to end the
+    /// message.</summary>
     public string? ContinueField { get; init; }
 
     /// <summary><c>null</c>: the variable is not defined.</summary>

@@ -54,7 +54,8 @@ sealed class Conversation
     /// <summary>Adds the tag; the text without it.</summary>
     static string AddTag(object? messages, string field, string source)
     {
-        if (field != "content" && !source.Contains(field, StringComparison.Ordinal))
+        string[] names = ReasoningNames.Contains(field) ? ReasoningNames : [field];
+        if (field != "content" && !names.Any(name => source.Contains(name, StringComparison.Ordinal)))
             throw Error.Value($"continue_final_message is set to \"{field}\" but this is not an accepted field in the chat_template");
         if (messages is not PyList { Values: [.., PyDict last] })
             throw Error.Value("continue_final_message is set but there is no message to continue!");
@@ -63,13 +64,9 @@ sealed class Conversation
         if (value is PyList parts) return AddTagToParts(parts);
         if (value is not string text)
             throw Error.Type($"can only continue a text or a list of parts, not {PyType.NameOf(value)}");
-        if (ReasoningNames.Contains(field))
-        {
-            foreach (string name in ReasoningNames)
-                if (last.TryGet(name, out object? other) && other is string same && same == text)
-                    last.Set(name, $"{text}{Tag} ");
-        }
-        else last.Set(field, $"{text}{Tag} ");
+        foreach (string name in names)
+            if (last.TryGet(name, out object? other) && other is string same && same == text)
+                last.Set(name, $"{text}{Tag} ");
         return text;
     }
 

@@ -70,13 +70,22 @@ static class JsonValues
                 continue;
             }
             i++;
-            if (raw[i] == 'u')
-            {
-                text.Append((char)ushort.Parse(raw.AsSpan(i + 1, 4), NumberStyles.HexNumber, CultureInfo.InvariantCulture));
-                i += 4;
-            }
-            else text.Append(raw[i] switch { 'n' => '\n', 'r' => '\r', 't' => '\t', 'b' => '\b', 'f' => '\f', var c => c });
+            text.Append(raw[i] == 'u' ? HexUnit(raw.AsSpan(i + 1, 4)) : Unescape(raw[i]));
+            if (raw[i] == 'u') i += 4;
         }
         return text.ToString();
     }
+
+    static char HexUnit(ReadOnlySpan<char> digits) =>
+        (char)ushort.Parse(digits, NumberStyles.HexNumber, CultureInfo.InvariantCulture);
+
+    static char Unescape(char c) => c switch
+    {
+        'n' => '\n',
+        'r' => '\r',
+        't' => '\t',
+        'b' => '\b',
+        'f' => '\f',
+        _ => c,
+    };
 }

@@ -7,7 +7,8 @@ namespace Vllm.Text.ChatTemplates;
 /// </summary>
 public static class RenderLimits
 {
-    /// <summary>Loop iterations, statements, calls and items visited by built-ins: a few seconds at the worst.</summary>
+    /// <summary>Loop iterations, statements, calls and items visited by built-ins: a few seconds at the
+    /// worst.</summary>
     public const long MaxSteps = 5_000_000;
 
     /// <summary>UTF-16 units of all strings built (lists count four a item) while rendering: 512 MiB even if the

@@ -51,7 +51,8 @@ sealed class TemplateInspection
         return ChatTemplates.ContentFormat.String;
     }
 
-    /// <summary><c>messages</c> and all names assigned from it; <c>null</c> when one of the targets is no name.</summary>
+    /// <summary><c>messages</c> and all names assigned from it; <c>null</c> when one of the targets is no
+    /// name.</summary>
     List<string>? NamesOfConversation()
     {
         var names = new List<string> { "messages" };
@@ -96,8 +97,8 @@ sealed class TemplateInspection
         }
     }
 
-    /// <summary>Inside macros the innermost one that is called with message contents decides; outside of all, a variable
-    /// of the name <c>content</c> is one.</summary>
+    /// <summary>Inside macros the innermost one that is called with message contents decides; outside of all, a
+    /// variable of the name <c>content</c> is one.</summary>
     bool IsContentVariable(For loop, string name)
     {
         bool inMacro = false;

@@ -1,3 +1,4 @@
+using System.Text;
 using Vllm.Text.Tokenization.Normalizers;
 using Vllm.Text.Tokenization.PreTokenizers;
 using Vllm.Text.Tokenization.Unicode;
@@ -11,13 +12,16 @@ namespace Vllm.Text.Tokenization;
 /// <param name="StripsRight">Takes the white space after it along.</param>
 /// <param name="IsNormalized">Looked for in the normalized text, in its own normalized form.</param>
 /// <param name="IsSpecial">Left out when special tokens are skipped.</param>
-sealed record AddedToken(string Content, bool IsSingleWord, bool StripsLeft, bool StripsRight, bool IsNormalized, bool IsSpecial);
+sealed record AddedToken(string Content, bool IsSingleWord, bool StripsLeft, bool StripsRight, bool IsNormalized,
+    bool IsSpecial);
 
-/// <summary>The added tokens of a tokenizer.json, with the ids that tokenizers gives them, and how they are found.</summary>
+/// <summary>The added tokens of a tokenizer.json, with the ids that tokenizers gives them, and how they are
+/// found.</summary>
 sealed class AddedTokens
 {
     readonly Dictionary<string, int> _ids = [];
     readonly Dictionary<int, AddedToken> _byId = [];
+    readonly Dictionary<int, string> _decoded = [];
     readonly HashSet<string> _special = [];
     readonly Matcher _plain, _normalized;
 
@@ -36,6 +40,8 @@ sealed class AddedTokens
             _ids[token.Content] = id;
             if (_byId.TryGetValue(id, out AddedToken? replaced)) present.Remove(replaced);
             _byId[id] = token;
+            _decoded[id] = token.IsNormalized ? Encoding.UTF8.GetString(Normalize(token.Content, normalizer))
+                : token.Content;
             if (!_special.Contains(token.Content)) ordered.Add(token);
         }
         _plain = new Matcher(this, ordered.FindAll(t => !t.IsNormalized), null);
@@ -45,21 +51,28 @@ sealed class AddedTokens
     /// <summary>One above the highest id.</summary>
     public int IdLimit => _byId.Count == 0 ? 0 : _byId.Keys.Max() + 1;
 
-    /// <summary>Whether some tokens are looked for in normalized text.</summary>
-    public bool HasNormalized => !_normalized.IsEmpty;
-
     public int CountBeyond(Vocabulary vocabulary) => _byId.Keys.Count(id => !vocabulary.Contains(id));
 
     public bool TryGetId(string content, out int id) => _ids.TryGetValue(content, out id);
 
-    public AddedToken? Find(int id) => _byId.GetValueOrDefault(id);
+    public bool Contains(int id) => _byId.ContainsKey(id);
 
-    public bool IsSpecial(string content) => _special.Contains(content);
+    /// <summary>The token's text when it is decoded: a token that is looked for in normalized text comes out in its
+    /// normalized form. Null for other ids.</summary>
+    public string? FindText(int id) => _decoded.GetValueOrDefault(id);
+
+    /// <summary>By the decoded text, as in tokenizers: a special token that normalization changes is not
+    /// skipped.</summary>
+    public bool IsSpecial(int id) => _decoded.TryGetValue(id, out string? text) && _special.Contains(text);
 
     /// <summary>The next added token of unnormalized text at or after <paramref name="start"/>, which moves behind it;
     /// <paramref name="done"/>: where the token before ended, with the white space that it took.</summary>
     public bool FindPlain(ReadOnlySpan<byte> text, ref int start, int done, out AddedMatch match) =>
         _plain.Next(text, ref start, done, out match);
+
+    /// <summary>As <see cref="FindPlain"/>, for the tokens that are looked for in normalized text.</summary>
+    public bool FindNormalized(ReadOnlySpan<byte> text, ref int start, int done, out AddedMatch match) =>
+        _normalized.Next(text, ref start, done, out match);
 
     /// <summary>Cuts added tokens out, normalizing the text between them on the way.</summary>
     public void Extract(PreTokenizedText text, Normalizer? normalizer)
@@ -72,7 +85,16 @@ sealed class AddedTokens
         });
     }
 
-    /// <summary>A token of the model keeps its id; others are numbered after the model's, whatever id the file says.</summary>
+    static byte[] Normalize(string content, Normalizer? normalizer)
+    {
+        byte[] utf8 = Encoding.UTF8.GetBytes(content);
+        var text = new NormalizedText(utf8, utf8.Length);
+        normalizer?.Normalize(text);
+        return text.Bytes.ToArray();
+    }
+
+    /// <summary>A token of the model keeps its id; others are numbered after the model's, whatever id the file
+    /// says.</summary>
     int IdFor(string content, Vocabulary vocabulary, int maxId)
     {
         if (_ids.TryGetValue(content, out int id) || (id = vocabulary.Find(content)) >= 0) return id;
@@ -90,30 +112,22 @@ sealed class AddedTokens
         {
             _owner = owner;
             _idOf = [.. tokens.Select(t => owner._ids[t.Content])];
-            _trie = new TokenTrie([.. tokens.Select(t => Normalized(t.Content, normalizer))]);
-        }
-
-        public bool IsEmpty => _idOf.Length == 0;
-
-        static byte[] Normalized(string content, Normalizer? normalizer)
-        {
-            byte[] utf8 = System.Text.Encoding.UTF8.GetBytes(content);
-            var text = new NormalizedText(utf8, utf8.Length);
-            normalizer?.Normalize(text);
-            return text.Bytes.ToArray();
+            _trie = new TokenTrie([.. tokens.Select(t => Normalize(t.Content, normalizer))]);
         }
 
         public bool Next(ReadOnlySpan<byte> text, ref int start, int done, out AddedMatch match)
         {
-            while (!IsEmpty && _trie.Find(text, start, out int from, out int length, out int index))
+            while (_idOf.Length > 0 && _trie.Find(text, start, out int from, out int length, out int index))
             {
                 int to = start = from + length;
                 AddedToken token = _owner._byId[_idOf[index]];
                 if (token.IsSingleWord && (EndsWithWord(text[..from]) || StartsWithWord(text[to..]))) continue;
                 if (token.StripsLeft)
-                    while (from > done && CodePoints.IsWhiteSpace(CodePoints.DecodeLast(text, from, out int size))) from -= size;
+                    while (from > done && CodePoints.IsWhiteSpace(CodePoints.DecodeLast(text, from, out int size)))
+                        from -= size;
                 if (token.StripsRight)
-                    while (to < text.Length && CodePoints.IsWhiteSpace(CodePoints.Decode(text, to, out int size))) to += size;
+                    while (to < text.Length && CodePoints.IsWhiteSpace(CodePoints.Decode(text, to, out int size)))
+                        to += size;
                 match = new AddedMatch(_idOf[index], from, to);
                 return true;
             }
@@ -134,9 +148,11 @@ sealed class AddedTokens
             if (done < text.Length) parts.Add(new TextPiece(piece.Slice(done, text.Length)));
         }
 
-        static bool EndsWithWord(ReadOnlySpan<byte> text) => text.Length > 0 && IsWord(CodePoints.DecodeLast(text, text.Length, out _));
+        static bool EndsWithWord(ReadOnlySpan<byte> text) =>
+            text.Length > 0 && IsWord(CodePoints.DecodeLast(text, text.Length, out _));
 
-        static bool StartsWithWord(ReadOnlySpan<byte> text) => text.Length > 0 && IsWord(CodePoints.Decode(text, 0, out _));
+        static bool StartsWithWord(ReadOnlySpan<byte> text) =>
+            text.Length > 0 && IsWord(CodePoints.Decode(text, 0, out _));
 
         /// <summary><c>\w</c> of Rust's regex, which has the joiners too.</summary>
         static bool IsWord(int c) => UnicodeProperties.IsWord(c) || c is 0x200C or 0x200D;

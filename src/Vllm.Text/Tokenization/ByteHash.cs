@@ -33,13 +33,15 @@ static class ByteHash
             return low | high << (8 * (length - 4));
         }
         if (length == 0) return 0;
-        return (ulong)bytes[0] | (ulong)bytes[length >> 1] << (8 * (length >> 1)) | (ulong)bytes[length - 1] << (8 * (length - 1));
+        int middle = length >> 1, last = length - 1;
+        return (ulong)bytes[0] | (ulong)bytes[middle] << (8 * middle) | (ulong)bytes[last] << (8 * last);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static ulong Mix(ulong value)
     {
-        value *= Multiplier;
-        return value ^ value >> 32;
+        // Both halves of the product: the low one alone carries nothing from high bits of the value to low ones.
+        ulong high = Math.BigMul(value, Multiplier, out ulong low);
+        return high ^ low;
     }
 }

@@ -7,8 +7,8 @@ namespace Vllm.Text.Tokenization;
 
 /// <summary>
 /// The fast way through a byte-level tokenizer.json: words are cut out of the text's own bytes and merged, with no
-/// copy, mapping or offset for a word. It exists for text that the normalizer leaves alone, and pre-tokenizers that are
-/// isolating splits at regular expressions before <c>ByteLevel</c>.
+/// copy, mapping or offset for a word. It exists for pre-tokenizers that are isolating splits at regular expressions
+/// before <c>ByteLevel</c>.
 /// </summary>
 sealed class ByteLevelEncoder
 {
@@ -45,24 +45,37 @@ sealed class ByteLevelEncoder
             splitters.Add(SplitterCatalog.Create(regex, RegexFlavor.Oniguruma));
         }
         if (byteLevel.UsesRegex) splitters.Add(SplitterCatalog.Create(SplitterCatalog.Gpt2, RegexFlavor.Oniguruma));
-        return model.CreateByteBpe() is { } bpe ? new ByteLevelEncoder(bpe, normalizer, [.. splitters], byteLevel.AddsPrefixSpace) : null;
+        return model.CreateByteBpe() is { } bpe
+            ? new ByteLevelEncoder(bpe, normalizer, [.. splitters], byteLevel.AddsPrefixSpace) : null;
     }
 
-    /// <summary>Appends the ids of a text. False, with nothing appended, when the normalizer may change it.</summary>
-    public bool TryEncode(ReadOnlySpan<byte> text, AddedTokens added, IdBuffer output)
+    /// <summary>Appends the ids of a text.</summary>
+    public void Encode(ReadOnlySpan<byte> text, AddedTokens added, IdBuffer output)
     {
-        if (_normalizer is not null && !_normalizer.Keeps(text)) return false;
         BpeWorkspace workspace = _workspaces.Rent();
         int done = 0, start = 0;
         while (added.FindPlain(text, ref start, done, out AddedMatch match))
+        {
+            if (match.Start > done) EncodeRaw(text[done..match.Start], added, workspace, output);
+            output.Add(match.Id);
+            done = match.End;
+        }
+        if (done < text.Length) EncodeRaw(text[done..], added, workspace, output);
+        _workspaces.Return(workspace);
+    }
+
+    /// <summary>Text between added tokens, not yet normalized.</summary>
+    void EncodeRaw(ReadOnlySpan<byte> text, AddedTokens added, BpeWorkspace workspace, IdBuffer output)
+    {
+        if (_normalizer is not null && !_normalizer.Keeps(text)) text = Normalize(text);
+        int done = 0, start = 0;
+        while (added.FindNormalized(text, ref start, done, out AddedMatch match))
         {
             if (match.Start > done) EncodeText(text[done..match.Start], workspace, output);
             output.Add(match.Id);
             done = match.End;
         }
         if (done < text.Length) EncodeText(text[done..], workspace, output);
-        _workspaces.Return(workspace);
-        return true;
     }
 
     void EncodeText(ReadOnlySpan<byte> text, BpeWorkspace workspace, IdBuffer output)
@@ -76,6 +89,13 @@ sealed class ByteLevelEncoder
         prefixed[0] = (byte)' ';
         text.CopyTo(prefixed.AsSpan(1));
         EncodeLevel(0, prefixed, workspace, output);
+    }
+
+    ReadOnlySpan<byte> Normalize(ReadOnlySpan<byte> text)
+    {
+        var normalized = new NormalizedText(text.ToArray(), text.Length);
+        _normalizer!.Normalize(normalized);
+        return normalized.Bytes;
     }
 
     /// <summary>Cuts the text with one splitter, and its pieces with the next.</summary>

@@ -1,3 +1,4 @@
+using System.Text;
 using Vllm.Text.Tokenization.Normalizers;
 
 namespace Vllm.Text.Tokenization;
@@ -11,7 +12,7 @@ readonly struct CodePointOffsets
     public CodePointOffsets(ReadOnlySpan<byte> utf8)
     {
         _length = utf8.Length;
-        if (System.Text.Ascii.IsValid(utf8)) return;
+        if (Ascii.IsValid(utf8)) return;
         _indexOf = new int[utf8.Length];
         int index = -1;
         for (int i = 0; i < utf8.Length; i++)

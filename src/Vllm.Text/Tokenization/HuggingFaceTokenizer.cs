@@ -1,3 +1,5 @@
+using System.Runtime.InteropServices;
+using System.Text;
 using Vllm.Text.Tokenization.Bpe;
 using Vllm.Text.Tokenization.Decoders;
 using Vllm.Text.Tokenization.Normalizers;
@@ -18,7 +20,7 @@ sealed class HuggingFaceTokenizer : Tokenizer
     readonly Normalizer? _normalizer;
     readonly PreTokenizer? _preTokenizer;
     readonly PostProcessor? _postProcessor;
-    readonly Decoder? _decoder;
+    readonly TokenDecoder? _decoder;
     readonly AddedTokens _added;
     readonly ByteLevelEncoder? _byteLevel;
     readonly BpeWorkspacePool _workspaces = new();
@@ -26,7 +28,8 @@ sealed class HuggingFaceTokenizer : Tokenizer
     readonly byte[]?[] _bytes;     // filled when first asked for; racing threads write equal values
 
     public HuggingFaceTokenizer(
-        BpeModel model, Normalizer? normalizer, PreTokenizer? preTokenizer, PostProcessor? postProcessor, Decoder? decoder,
+        BpeModel model, Normalizer? normalizer, PreTokenizer? preTokenizer, PostProcessor? postProcessor,
+            TokenDecoder? decoder,
         AddedTokens added)
     {
         _model = model;
@@ -46,14 +49,15 @@ sealed class HuggingFaceTokenizer : Tokenizer
 
     internal override bool DecodesBytewise { get; }
 
-    /// <summary>What the post-processor puts around one text, found by giving it a marked token; null when the text does
-    /// not come out exactly once.</summary>
+    /// <summary>What the post-processor puts around one text, found by giving it a marked token; null when the text
+    /// does not come out exactly once.</summary>
     static (int[], int[])? FindSpecialIds(PostProcessor? postProcessor)
     {
         const int Mark = -1;
         var sequence = new EncodedSequence();
         sequence.Tokens.Add(new EncodedToken(Mark, "", 0, 0));
-        List<int> ids = [.. PostProcessor.Run(postProcessor, [sequence], true).SelectMany(s => s.Tokens).Select(t => t.Id)];
+        List<EncodedSequence> processed = PostProcessor.Run(postProcessor, [sequence], addsSpecialTokens: true);
+        List<int> ids = [.. processed.SelectMany(s => s.Tokens).Select(t => t.Id)];
         int place = ids.IndexOf(Mark);
         if (place < 0 || ids.LastIndexOf(Mark) != place) return null;
         return ([.. ids[..place]], [.. ids[(place + 1)..]]);
@@ -65,8 +69,8 @@ sealed class HuggingFaceTokenizer : Tokenizer
         byte[] utf8 = ToUtf8(text, out int length);
         var output = new IdBuffer(length / 4 + special.Before.Length + special.After.Length);
         if (addSpecialTokens) output.AddRange(special.Before);
-        if (_byteLevel is null || _added.HasNormalized || !_byteLevel.TryEncode(utf8.AsSpan(0, length), _added, output))
-            EncodeByPieces(utf8, length, output);
+        if (_byteLevel is not null) _byteLevel.Encode(utf8.AsSpan(0, length), _added, output);
+        else EncodeByPieces(utf8, length, output);
         if (addSpecialTokens) output.AddRange(special.After);
         return output.ToArray();
     }
@@ -99,7 +103,8 @@ sealed class HuggingFaceTokenizer : Tokenizer
     {
         List<EncodedSequence> sequences = [EncodeSequence(text)];
         if (pair is not null) sequences.Add(EncodeSequence(pair));
-        List<EncodedToken> tokens = [.. PostProcessor.Run(_postProcessor, sequences, addSpecialTokens).SelectMany(s => s.Tokens)];
+        List<EncodedToken> tokens =
+            [.. PostProcessor.Run(_postProcessor, sequences, addSpecialTokens).SelectMany(s => s.Tokens)];
         return new TokenEncoding
         {
             Ids = [.. tokens.Select(t => t.Id)],
@@ -160,11 +165,11 @@ sealed class HuggingFaceTokenizer : Tokenizer
         var bytes = new List<byte>(ids.Length * 4);
         foreach (int id in ids)
             if (!skipsSpecial || !IsSpecial(id)) bytes.AddRange(TokenBytes(id));
-        return System.Text.Encoding.UTF8.GetString(System.Runtime.InteropServices.CollectionsMarshal.AsSpan(bytes));
+        return Encoding.UTF8.GetString(CollectionsMarshal.AsSpan(bytes));
     }
 
     public override string? IdToToken(int id) =>
-        _added.Find(id)?.Content ?? (_model.Vocabulary.Contains(id) ? _model.Vocabulary.GetText(id) : null);
+        _added.FindText(id) ?? (_model.Vocabulary.Contains(id) ? _model.Vocabulary.GetText(id) : null);
 
     public override int? TokenToId(string token)
     {
@@ -173,9 +178,9 @@ sealed class HuggingFaceTokenizer : Tokenizer
         return id >= 0 ? id : null;
     }
 
-    public override bool IsSpecial(int id) => _added.Find(id) is { } token && _added.IsSpecial(token.Content);
+    public override bool IsSpecial(int id) => _added.IsSpecial(id);
 
-    public override bool IsAdded(int id) => _added.Find(id) is not null;
+    public override bool IsAdded(int id) => _added.Contains(id);
 
     public override ReadOnlySpan<byte> TokenBytes(int id)
     {
@@ -187,15 +192,17 @@ sealed class HuggingFaceTokenizer : Tokenizer
     {
         if (IdToToken(id) is not { } token) return [];
         if (DecodesBytewise) return ByteLevelDecoder.BytesOf(token);
-        if (_decoder is null) return System.Text.Encoding.UTF8.GetBytes(token);
+        if (_decoder is null) return Encoding.UTF8.GetBytes(token);
         if (ByteFallbackDecoder.TryParse(token, out byte value) && FallsBackToBytes(_decoder)) return [value];
         // In the middle of a text: after another token, whose text is taken away again.
         List<string> tokens = ["a", token, "a"];
         _decoder.Decode(tokens);
         string text = string.Concat(tokens);
-        return System.Text.Encoding.UTF8.GetBytes(text.StartsWith('a') && text.EndsWith('a') && text.Length >= 2 ? text[1..^1] : text);
+        return Encoding.UTF8.GetBytes(text.StartsWith('a') && text.EndsWith('a') && text.Length >= 2 ? text[1..^1]
+            : text);
     }
 
-    static bool FallsBackToBytes(Decoder decoder) =>
-        decoder is ByteFallbackDecoder || decoder is DecoderSequence { Steps: var steps } && steps.Any(FallsBackToBytes);
+    static bool FallsBackToBytes(TokenDecoder decoder) =>
+        decoder is ByteFallbackDecoder || decoder is DecoderSequence { Steps: var steps }
+            && steps.Any(FallsBackToBytes);
 }

@@ -3,7 +3,8 @@ namespace Vllm.Text.Tokenization;
 /// <summary>What one step added to the output of a request.</summary>
 /// <param name="Delta">Text that may be shown now.</param>
 /// <param name="StopString">The stop string that ended the output, or null.</param>
-/// <param name="NumIdsKept">How many ids of this step count; those after the one that completed a stop string do not.</param>
+/// <param name="NumIdsKept">How many ids of this step count; those after the one that completed a stop string do
+/// not.</param>
 public readonly record struct DetokenizedStep(string Delta, string? StopString, int NumIdsKept);
 
 /// <summary>
@@ -42,7 +43,8 @@ public sealed class IncrementalDetokenizer
         int minTokens = 0)
     {
         ArgumentNullException.ThrowIfNull(tokenizer);
-        if (stop is not null && stop.Any(string.IsNullOrEmpty)) throw new ArgumentException("a stop string is empty", nameof(stop));
+        if (stop is not null && stop.Any(string.IsNullOrEmpty))
+            throw new ArgumentException("a stop string is empty", nameof(stop));
         _tokenizer = tokenizer;
         _stream = TokenStream.Create(tokenizer, promptIds, skipSpecialTokens);
         _joinsSpecialTokens = !skipSpecialTokens && !spacesBetweenSpecialTokens;
@@ -89,7 +91,8 @@ public sealed class IncrementalDetokenizer
 
     void AppendText(string text)
     {
-        if (_length + text.Length > _text.Length) Array.Resize(ref _text, Math.Max(_text.Length * 2, _length + text.Length));
+        if (_length + text.Length > _text.Length)
+            Array.Resize(ref _text, Math.Max(_text.Length * 2, _length + text.Length));
         text.CopyTo(_text.AsSpan(_length));
         _length += text.Length;
     }

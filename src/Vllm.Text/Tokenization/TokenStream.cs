@@ -1,3 +1,5 @@
+using System.Buffers;
+using System.Runtime.InteropServices;
 using System.Text;
 
 namespace Vllm.Text.Tokenization;
@@ -54,7 +56,7 @@ sealed class ByteTokenStream : TokenStream
         ReadOnlySpan<byte> pending = _pending.AsSpan(0, _length);
         if (_length == 0 || !EndsWithCharacter(pending)) return "";
         _length = 0;
-        return System.Text.Encoding.UTF8.GetString(pending);
+        return Encoding.UTF8.GetString(pending);
     }
 
     ReadOnlySpan<byte> Bytes(int id) => _skipsSpecial && _tokenizer.IsSpecial(id) ? [] : _tokenizer.TokenBytes(id);
@@ -62,14 +64,15 @@ sealed class ByteTokenStream : TokenStream
     void Append(int id)
     {
         ReadOnlySpan<byte> bytes = Bytes(id);
-        if (_length + bytes.Length > _pending.Length) Array.Resize(ref _pending, Math.Max(_pending.Length * 2, _length + bytes.Length));
+        if (_length + bytes.Length > _pending.Length)
+            Array.Resize(ref _pending, Math.Max(_pending.Length * 2, _length + bytes.Length));
         bytes.CopyTo(_pending.AsSpan(_length));
         _length += bytes.Length;
     }
 
     /// <summary>Whether the text of these bytes ends with a character other than U+FFFD.</summary>
     static bool EndsWithCharacter(ReadOnlySpan<byte> bytes) =>
-        Rune.DecodeLastFromUtf8(bytes, out Rune last, out _) == System.Buffers.OperationStatus.Done && last != Rune.ReplacementChar;
+        Rune.DecodeLastFromUtf8(bytes, out Rune last, out _) == OperationStatus.Done && last != Rune.ReplacementChar;
 }
 
 /// <summary>For other decoders: the ids since the last text but one are decoded again with each new id, so that the
@@ -136,7 +139,7 @@ sealed class WindowTokenStream : TokenStream
         return text;
     }
 
-    static int Utf8Length(string text) => System.Text.Encoding.UTF8.GetByteCount(text);
+    static int Utf8Length(string text) => Encoding.UTF8.GetByteCount(text);
 
-    string Decode() => _tokenizer.Decode(System.Runtime.InteropServices.CollectionsMarshal.AsSpan(_ids), _skipsSpecial);
+    string Decode() => _tokenizer.Decode(CollectionsMarshal.AsSpan(_ids), _skipsSpecial);
 }

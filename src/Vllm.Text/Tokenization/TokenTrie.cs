@@ -34,7 +34,8 @@ sealed class TokenTrie
         if (node != 0 && _tokenAt[node] < 0) _tokenAt[node] = token;
     }
 
-    /// <summary>The leftmost token at or after <paramref name="start"/>, the longest of those that begin there.</summary>
+    /// <summary>The leftmost token at or after <paramref name="start"/>, the longest of those that begin
+    /// there.</summary>
     public bool Find(ReadOnlySpan<byte> text, int start, out int tokenStart, out int length, out int token)
     {
         for (tokenStart = start; tokenStart < text.Length; tokenStart++)

@@ -14,8 +14,8 @@ public abstract class Tokenizer
     /// <exception cref="TokenizerLoadException">The file is malformed or asks for something unknown.</exception>
     public static Tokenizer FromFile(string path) => TokenizerJson.Read(File.ReadAllBytes(path), path);
 
-    /// <summary>Takes the tokenizer out of the metadata of a GGUF file: strings as <see cref="string"/>, scalars as their
-    /// .NET type, arrays as <c>string[]</c>, <c>int[]</c>, <c>float[]</c> ….</summary>
+    /// <summary>Takes the tokenizer out of the metadata of a GGUF file: strings as <see cref="string"/>, scalars as
+    /// their .NET type, arrays as <c>string[]</c>, <c>int[]</c>, <c>float[]</c> ….</summary>
     /// <exception cref="TokenizerLoadException">A key is missing, malformed or has an unknown value.</exception>
     public static Tokenizer FromGguf(IReadOnlyDictionary<string, object> metadata) => GgufTokenizer.Create(metadata);
 
@@ -38,11 +38,13 @@ public abstract class Tokenizer
     /// it always does.</param>
     public abstract int[] Encode(string text, bool addSpecialTokens = true, bool parseSpecial = true);
 
-    /// <summary>As <see cref="Encode"/>, with the place of each token in the text, and optionally a second text.</summary>
+    /// <summary>As <see cref="Encode"/>, with the place of each token in the text, and optionally a second
+    /// text.</summary>
     /// <exception cref="NotSupportedException">The tokenizer keeps no offsets (GGUF).</exception>
     public abstract TokenEncoding EncodeWithOffsets(string text, string? pair = null, bool addSpecialTokens = true);
 
-    /// <summary>The text of ids. Ids outside the vocabulary are skipped; bytes that are no UTF-8 become U+FFFD.</summary>
+    /// <summary>The text of ids. Ids outside the vocabulary are skipped; bytes that are no UTF-8 become
+    /// U+FFFD.</summary>
     public abstract string Decode(ReadOnlySpan<int> ids, bool skipSpecialTokens = false);
 
     /// <summary>The token as the vocabulary writes it, or null.</summary>
@@ -68,8 +70,8 @@ public abstract class Tokenizer
     /// <summary>The text in UTF-8, in a buffer that may be longer.</summary>
     private protected static byte[] ToUtf8(string text, out int length)
     {
-        byte[] buffer = new byte[System.Text.Encoding.UTF8.GetMaxByteCount(text.Length)];
-        length = System.Text.Encoding.UTF8.GetBytes(text, buffer);
+        byte[] buffer = new byte[Encoding.UTF8.GetMaxByteCount(text.Length)];
+        length = Encoding.UTF8.GetBytes(text, buffer);
         return buffer;
     }
 }

@@ -17,10 +17,13 @@ sealed class Vocabulary
     const int RawBit = 1;
     const int Missing = -1;
 
+    /// <summary>Where a token's bytes start in the block (or <see cref="Missing"/>), and length &lt;&lt; 1 |
+    /// <see cref="RawBit"/>.</summary>
+    readonly record struct Entry(int Start, int LengthAndKind);
+
     byte[] _block;
     int _blockLength;
-    int[] _starts;       // by id: start in _block, or Missing
-    int[] _lengths;      // by id: length << 1 | RawBit
+    Entry[] _entries;    // by id
     ulong[] _slots;      // hash << 32 | id + 1; 0 = free
     int _count;
 
@@ -28,9 +31,8 @@ sealed class Vocabulary
     {
         IsByteLevel = isByteLevel;
         _block = new byte[Math.Max(256, numExpected * 8)];
-        _starts = new int[numExpected];
-        _lengths = new int[numExpected];
-        Array.Fill(_starts, Missing);
+        _entries = new Entry[numExpected];
+        Array.Fill(_entries, new Entry(Missing, 0));
         _slots = new ulong[TableSize(numExpected)];
     }
 
@@ -51,47 +53,39 @@ sealed class Vocabulary
         return TryAddKey(isRaw ? buffer[..rawLength] : utf8, isRaw, id);
     }
 
-    /// <summary>The id of a token given as UTF-8 text, or -1.</summary>
-    public int Find(ReadOnlySpan<byte> utf8)
+    /// <summary>The id of a token given as UTF-8 text, or -1. An id that is likely, <paramref name="guess"/>, is
+    /// compared first: cheaper than a look-up in a table that no cache holds.</summary>
+    public int Find(ReadOnlySpan<byte> utf8, int guess = -1)
     {
         Span<byte> buffer = utf8.Length <= 512 ? stackalloc byte[utf8.Length] : new byte[utf8.Length];
         bool isRaw = TryGetRaw(utf8, buffer, out int rawLength);
-        return FindKey(isRaw ? buffer[..rawLength] : utf8, isRaw);
+        ReadOnlySpan<byte> key = isRaw ? buffer[..rawLength] : utf8;
+        return Contains(guess) && Is(guess, key, isRaw) ? guess : FindKey(key, isRaw);
     }
+
+    bool Is(int id, ReadOnlySpan<byte> key, bool isRaw) =>
+        _entries[id].LengthAndKind == (key.Length << 1 | (isRaw ? RawBit : 0)) && GetBytes(id).SequenceEqual(key);
 
     /// <summary>The id of a token given as text, or -1.</summary>
     public int Find(ReadOnlySpan<char> text)
     {
         Span<byte> utf8 = text.Length <= 170 ? stackalloc byte[text.Length * 3] : new byte[text.Length * 3];
-        return Find(utf8[..System.Text.Encoding.UTF8.GetBytes(text, utf8)]);
+        return Find(utf8[..Encoding.UTF8.GetBytes(text, utf8)]);
     }
 
     /// <summary>The id of a token of a byte-level vocabulary given as the bytes it stands for, or -1.</summary>
     public int FindRaw(ReadOnlySpan<byte> bytes) => FindKey(bytes, isRaw: true);
 
-    public bool Contains(int id) => (uint)id < (uint)IdLimit && _starts[id] != Missing;
+    public bool Contains(int id) => (uint)id < (uint)IdLimit && _entries[id].Start != Missing;
 
-    /// <summary>The bytes a token stands for: raw bytes, or its UTF-8 text when it is not in the byte alphabet.</summary>
-    public ReadOnlySpan<byte> GetBytes(int id) => _block.AsSpan(_starts[id], _lengths[id] >> 1);
+    /// <summary>The bytes a token stands for: raw bytes, or its UTF-8 text when it is not in the byte
+    /// alphabet.</summary>
+    public ReadOnlySpan<byte> GetBytes(int id) => _block.AsSpan(_entries[id].Start, _entries[id].LengthAndKind >> 1);
 
     /// <summary>The token as the vocabulary writes it.</summary>
     public string GetText(int id) =>
-        (_lengths[id] & RawBit) != 0 ? ByteAlphabet.Encode(GetBytes(id)) : System.Text.Encoding.UTF8.GetString(GetBytes(id));
-
-    /// <summary>The token as the vocabulary writes it, in UTF-8; returns the number of bytes written.</summary>
-    public int WriteText(int id, ref byte[] buffer)
-    {
-        ReadOnlySpan<byte> bytes = GetBytes(id);
-        if (buffer.Length < bytes.Length * 2) buffer = new byte[bytes.Length * 2];
-        if ((_lengths[id] & RawBit) == 0)
-        {
-            bytes.CopyTo(buffer);
-            return bytes.Length;
-        }
-        int length = 0;
-        foreach (byte value in bytes) length += new Rune(ByteAlphabet.ToChar(value)).EncodeToUtf8(buffer.AsSpan(length));
-        return length;
-    }
+        (_entries[id].LengthAndKind & RawBit) != 0 ? ByteAlphabet.Encode(GetBytes(id))
+            : Encoding.UTF8.GetString(GetBytes(id));
 
     bool TryGetRaw(ReadOnlySpan<byte> utf8, Span<byte> buffer, out int length)
     {
@@ -107,10 +101,10 @@ sealed class Vocabulary
         if (slot != 0) return false;
         slot = (ulong)hash << 32 | (uint)(id + 1);
         EnsureIdRoom(id);
-        if (_blockLength + key.Length > _block.Length) Array.Resize(ref _block, Math.Max(_block.Length * 2, _blockLength + key.Length));
+        if (_blockLength + key.Length > _block.Length)
+            Array.Resize(ref _block, Math.Max(_block.Length * 2, _blockLength + key.Length));
         key.CopyTo(_block.AsSpan(_blockLength));
-        _starts[id] = _blockLength;
-        _lengths[id] = key.Length << 1 | (isRaw ? RawBit : 0);
+        _entries[id] = new Entry(_blockLength, key.Length << 1 | (isRaw ? RawBit : 0));
         _blockLength += key.Length;
         IdLimit = Math.Max(IdLimit, id + 1);
         _count++;
@@ -119,12 +113,10 @@ sealed class Vocabulary
 
     void EnsureIdRoom(int id)
     {
-        if (id < _starts.Length) return;
-        int oldLength = _starts.Length;
-        int newLength = Math.Max(id + 1, oldLength * 2);
-        Array.Resize(ref _starts, newLength);
-        Array.Resize(ref _lengths, newLength);
-        Array.Fill(_starts, Missing, oldLength, newLength - oldLength);
+        if (id < _entries.Length) return;
+        int oldLength = _entries.Length;
+        Array.Resize(ref _entries, Math.Max(id + 1, oldLength * 2));
+        Array.Fill(_entries, new Entry(Missing, 0), oldLength, _entries.Length - oldLength);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -134,14 +126,12 @@ sealed class Vocabulary
     ref ulong FindSlot(ReadOnlySpan<byte> key, bool isRaw, uint hash)
     {
         int mask = _slots.Length - 1;
-        int lengthAndKind = key.Length << 1 | (isRaw ? RawBit : 0);
         for (int index = (int)hash & mask; ; index = index + 1 & mask)
         {
             ref ulong slot = ref _slots[index];
             if (slot == 0) return ref slot;
             if ((uint)(slot >> 32) != hash) continue;
-            int id = (int)(uint)slot - 1;
-            if (_lengths[id] == lengthAndKind && GetBytes(id).SequenceEqual(key)) return ref slot;
+            if (Is((int)(uint)slot - 1, key, isRaw)) return ref slot;
         }
     }
 

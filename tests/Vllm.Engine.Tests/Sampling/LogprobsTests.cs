@@ -25,7 +25,8 @@ public class LogprobsTests
         foreach (SamplingKernelsVariant variant in SamplingKernels.Variants.Where(v => v.IsSupported))
         {
             SamplerRow[] rows = recorded.Rows();
-            for (int row = 0; row < rows.Length; row++) CheckSample(recorded, rows[row], row, modeName, mode, variant.Kernels);
+            for (int row = 0; row < rows.Length; row++)
+                CheckSample(recorded, rows[row], row, modeName, mode, variant.Kernels);
         }
     }
 
@@ -94,8 +95,8 @@ public class LogprobsTests
 
             SampledLogprobs actual = sampler.GatherPromptLogprobs(logits, prompt[row + 1], numLogprobs);
 
-            float[] all = AllValues(
-                new LogprobsGatherer(new SamplerScratch(logits.Length), SamplingKernels.Default), logits, isLogits: false);
+            var gatherer = new LogprobsGatherer(new SamplerScratch(logits.Length), SamplingKernels.Default);
+            float[] all = AllValues(gatherer, logits, isLogits: false);
             CompareRow(recorded, "", row, actual, all);
             CompareEntries(recorded.Json.GetProperty("prompt_logprobs")[row + 1], actual);
         }
@@ -107,7 +108,7 @@ public class LogprobsTests
     static float[] AllValues(LogprobsGatherer gatherer, float[] logits, bool isLogits) =>
         gatherer.Gather(logits, 0, [.. Enumerable.Range(0, logits.Length)], isLogits).Values[1..];
 
-    /// <summary>Ids among equal values are not fixed: each id must have its value, and the values must be the recorded.</summary>
+    /// <summary>Ids among equal values are not fixed: each must have its value, and values be as recorded.</summary>
     static void CompareRow(SamplingCase recorded, string prefix, int row, SampledLogprobs actual, float[] all)
     {
         int width = recorded.Tensors.Shape(prefix + "token_ids")[1];

@@ -25,6 +25,9 @@ sealed class SafeTensorsFile
 
     public float[] Floats(string name) => Read<float>(name, "F32");
 
+    public float[] BFloat16s(string name) =>
+        [.. Read<ushort>(name, "BF16").Select(bits => BitConverter.UInt32BitsToSingle((uint)bits << 16))];
+
     public int[] Ints(string name) =>
         Dtype(name) == "I64" ? [.. Read<long>(name, "I64").Select(v => (int)v)] : Read<int>(name, "I32");
 

@@ -66,10 +66,10 @@ sealed class SamplingCase(string folder, JsonElement json)
         e.TryGetProperty(name, out JsonElement value) ? value.GetSingle() : missing;
 
     static int? Int(JsonElement e, string name) =>
-        e.TryGetProperty(name, out JsonElement value) && value.ValueKind == JsonValueKind.Number ? value.GetInt32() : null;
+        e.TryGetProperty(name, out JsonElement v) && v.ValueKind == JsonValueKind.Number ? v.GetInt32() : null;
 
     static int[]? Ints(JsonElement e, string name) =>
-        e.TryGetProperty(name, out JsonElement value) && value.ValueKind == JsonValueKind.Array ? ReadInts(value) : null;
+        e.TryGetProperty(name, out JsonElement v) && v.ValueKind == JsonValueKind.Array ? ReadInts(v) : null;
 
     public static int[] ReadInts(JsonElement array) => [.. array.EnumerateArray().Select(e => e.GetInt32())];
 

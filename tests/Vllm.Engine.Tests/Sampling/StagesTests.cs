@@ -46,8 +46,8 @@ public class StagesTests
 
         public void Run()
         {
-            HashSet<string?> stages =
-                [.. recorded.Json.GetProperty("stages").EnumerateArray().Select(s => s.GetProperty("stage").GetString())];
+            bool hasTemperature = recorded.Json.GetProperty("stages").EnumerateArray()
+                .Any(s => s.GetProperty("stage").GetString() == "temperature");
             LogitsProcessors.ApplyAllowedTokens(row, _logits, new float[_logits.Length]);
             Compare("allowed_token_ids", _logits);
             LogitsProcessors.ApplyBadWords(row, _logits);
@@ -61,7 +61,7 @@ public class StagesTests
             Assert.Equal(recorded.Tensors.Ints("argmax")[index], kernels.Argmax(_logits));
 
             SamplingParams p = row.Params;
-            if (stages.Contains("temperature"))
+            if (hasTemperature)
             {
                 Compare("temperature", Limit(0, 0, 1));
                 Compare("min_p", Limit(p.MinP, 0, 1));

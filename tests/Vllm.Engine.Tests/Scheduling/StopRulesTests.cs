@@ -37,7 +37,10 @@ public class StopRulesTests
     [InlineData(new[] { 8, 8, 8 }, 0, 0, 2, 0, false)] // off
     public void Apply_FindsRepetition(int[] output, int maxSize, int minSize, int minCount, int minTokens, bool ends)
     {
-        var detection = new RepetitionDetection(maxSize, minSize, minCount);
+        var detection = new RepetitionDetectionParams
+        {
+            MaxPatternSize = maxSize, MinPatternSize = minSize, MinCount = minCount,
+        };
         Request request = Apply(new SamplingParams { MinTokens = minTokens, RepetitionDetection = detection }, output);
 
         Assert.Equal(ends ? FinishReason.Repetition : null, request.FinishReason);

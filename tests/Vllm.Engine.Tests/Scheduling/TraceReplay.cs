@@ -100,7 +100,7 @@ sealed class TraceReplay
             if (e.GetProperty("step").GetInt32() != step || String(e, "when", "before") != when) continue;
             if (e.GetProperty("type").GetString() == "abort")
                 aborted.AddRange(e.GetProperty("ids").EnumerateArray()
-                    .Select(id => id.GetString()!).Where(_scheduler.Abort));
+                    .Select(id => id.GetString()!).Where(id => _scheduler.Finish(id, FinishReason.Abort)));
             else
                 ResetPrefixCache(IsSet(e, "reset_running"), record);
             _scheduler.CheckIntegrity();
@@ -196,7 +196,12 @@ sealed class TraceReplay
             MinTokens = NullableInt(spec, "min_tokens") ?? 0,
             SkipReadingPrefixCache = IsSet(spec, "skip_reading_prefix_cache"),
             RepetitionDetection = spec.TryGetProperty("repetition_detection", out JsonElement d)
-                ? new(Int(d, "max_pattern_size"), Int(d, "min_pattern_size"), Int(d, "min_count"))
+                ? new RepetitionDetectionParams
+                {
+                    MaxPatternSize = Int(d, "max_pattern_size"),
+                    MinPatternSize = Int(d, "min_pattern_size"),
+                    MinCount = Int(d, "min_count"),
+                }
                 : null,
         };
         int[] prompt = [.. spec.GetProperty("prompt").EnumerateArray().Select(Ints)

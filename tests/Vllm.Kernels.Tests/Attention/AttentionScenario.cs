@@ -115,6 +115,27 @@ sealed class AttentionScenario : IDisposable
         }
     }
 
+    /// <summary>Bytes allocated by the last of ten cache writes and attentions; the first ones emit and compile code.</summary>
+    public long AllocatedBytes(Func<DType, int, int, TileKernel> variant)
+    {
+        using var team = new WorkerTeam(1);
+        using var kernel = new AttentionKernel(team, variant);
+        using var cache = new PagedKvCache(_spec);
+        using var output = new TestTensor(_lengths[0], _numHeads * _spec.HeadDim);
+        using TestTensor cosSin = NoRotation(_lengths[0]);
+        var metadata = new AttentionMetadata(1, _lengths[0], _blocksPerSeq) { NumSeqs = 1, NumTokens = _lengths[0] };
+        metadata.QueryStart[1] = metadata.SeqLens[0] = _lengths[0];
+        for (int i = 0; i < _lengths[0]; i++) metadata.Positions[i] = metadata.SlotMapping[i] = i;
+        long before = 0;
+        for (int i = 0; i < 10; i++)
+        {
+            before = GC.GetAllocatedBytesForCurrentThread();
+            RopeKernel.Run(team, _q[0], _k[0], _v[0], cosSin, cache, 0, metadata);
+            kernel.Run(_q[0], cache, 0, metadata, Scale, _window, output);
+        }
+        return GC.GetAllocatedBytesForCurrentThread() - before;
+    }
+
     /// <summary>Fills every slot with NaN, as a previous owner might have left it.</summary>
     void Poison(WorkerTeam team, PagedKvCache cache)
     {

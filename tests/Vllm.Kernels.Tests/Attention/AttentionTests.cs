@@ -11,11 +11,11 @@ public class AttentionTests
     /// <summary>The same where queries and probabilities are rounded to bf16 (8 bits of mantissa).</summary>
     const double BFloat16Tolerance = 2e-2;
 
-    // numHeads, numKvHeads, headDim, blockSize
+    // numHeads, numKvHeads, headDim, blockSize. Slow variants run the first ones only.
     static readonly (int, int, int, int)[] Shapes =
     [
-        (3, 1, 64, 64), (4, 4, 8, 16), (8, 2, 16, 32), (6, 2, 32, 16), (8, 1, 128, 64), (4, 2, 80, 16), (2, 2, 96, 128),
-        (2, 1, 256, 16), (14, 2, 64, 64), (3, 3, 20, 1), (4, 2, 10, 3), (2, 1, 64, 24), (1, 1, 112, 16),
+        (3, 1, 64, 64), (4, 2, 10, 3), (4, 2, 80, 16), (3, 3, 20, 1), (4, 4, 8, 16), (8, 2, 16, 32), (6, 2, 32, 16),
+        (8, 1, 128, 64), (2, 2, 96, 128), (2, 1, 256, 16), (14, 2, 64, 64), (2, 1, 64, 24), (1, 1, 112, 16),
     ];
 
     public static TheoryData<string, DType, int> Cases()
@@ -23,7 +23,7 @@ public class AttentionTests
         var cases = new TheoryData<string, DType, int>();
         foreach (var variant in AttentionKernel.Variants.Supported)
             foreach (DType dtype in new[] { DType.F32, DType.BF16 })
-                for (int shape = 0; shape < Shapes.Length; shape++)
+                for (int shape = 0; shape < (variant.Name == "avx512_bf16" ? Shapes.Length : 4); shape++)
                     cases.Add(variant.Name, dtype, shape);
         return cases;
     }
@@ -91,22 +91,30 @@ public class AttentionTests
     [MemberData(nameof(Variants))]
     public void Run_GivesTheSameBits_OverSegments(string variant, DType dtype)
     {
+        int longest = variant == "scalar" ? 1100 : 2300;
         foreach (int blockSize in new[] { 16, 64 })
-            foreach (int window in new[] { 0, 1500 })
+            foreach (int window in new[] { 0, 1050 })
             {
-                using var scenario = new AttentionScenario(6, 2, 32, blockSize, dtype, [2300, 1100], window);
+                using var scenario = new AttentionScenario(6, 2, 32, blockSize, dtype, [longest, longest / 2], window);
                 float[][] expected = scenario.Run(Variant(variant), scenario.OneByOne(4096));
 
                 AssertSame(expected, scenario.Run(Variant(variant), scenario.OneByOne(7), 2, numThreads: 4), "chunks of 7");
                 AssertSame(expected, scenario.Run(Variant(variant), scenario.OneByOne(512), 3), "chunks of 512");
                 AssertSame(expected, scenario.Run(Variant(variant), scenario.Mixed(1, 700), 4, numThreads: 3), "mix");
-                foreach (int token in new[] { 1023, 1024, 2299 })
+                foreach (int token in new[] { 1023, 1024, longest - 1 })
                 {
                     double[] reference = scenario.Reference(0, token, 5);
                     for (int d = 0; d < 32; d++)
                         Assert.Equal(reference[d], expected[0][(token * 6 + 5) * 32 + d], ToleranceOf(variant, dtype));
                 }
             }
+    }
+
+    [Fact]
+    public void Run_AllocatesNothing_OnceWarm()
+    {
+        using var scenario = new AttentionScenario(6, 2, 64, 64, DType.BF16, [40]);
+        Assert.Equal(0, scenario.AllocatedBytes(AttentionKernel.Variants.Chosen.Kernel));
     }
 
     static void AssertSame(float[][] expected, float[][] actual, string what)

@@ -77,8 +77,11 @@ public class DequantizerTests
     [Fact]
     public void Dequantize_RefusesPartOfABlock()
     {
-        Assert.Throws<ArgumentOutOfRangeException>(() => Dequantizer.Dequantize(GgmlType.Q4_0, new byte[18], new float[31]));
-        Assert.Throws<ArgumentOutOfRangeException>(() => Dequantizer.Dequantize(GgmlType.Q4_0, new byte[17], new float[32]));
+        Assert.Throws<ArgumentOutOfRangeException>(() => Dequantize(numBytes: 18, numValues: 31));
+        Assert.Throws<ArgumentOutOfRangeException>(() => Dequantize(numBytes: 17, numValues: 32));
+
+        static void Dequantize(int numBytes, int numValues) =>
+            Dequantizer.Dequantize(GgmlType.Q4_0, new byte[numBytes], new float[numValues]);
     }
 
     [Fact]

@@ -13,14 +13,18 @@ public class MatMulKernelTests
     const double Int8Tolerance = 6e-2;
 
     static readonly (GgmlType Type, DType DType)[] Weights =
-        [(GgmlType.F32, DType.F32), .. RandomMatrix.Types.Select(type => (type, type == GgmlType.F16 ? DType.F16 : DType.BF16))];
+    [
+        (GgmlType.F32, DType.F32),
+        .. RandomMatrix.Types.Select(type => (type, type == GgmlType.F16 ? DType.F16 : DType.BF16)),
+    ];
 
     public static IEnumerable<string> VariantNames
     {
         get
         {
             MatMulVariant[] variants = MatMulVariant.CreateAll();
-            string[] names = [.. variants.Where(variant => variant.Supports(PanelFormat.F32)).Select(variant => variant.Name)];
+            string[] names =
+                [.. variants.Where(variant => variant.Supports(PanelFormat.F32)).Select(variant => variant.Name)];
             foreach (MatMulVariant variant in variants) variant.Dispose();
             return names;
         }
@@ -44,15 +48,21 @@ public class MatMulKernelTests
         using var team = new WorkerTeam(2);
         using var kernel = new MatMulKernel(team, variant);
         int unit = GgmlTypes.Block(type).NumValues;
-        int[] columnCounts = variant == "scalar" ? [unit == 1 ? 40 : 2 * unit] : unit == 1 ? [1, 2, 7, 8, 40, 72, 129] : unit == 32 ? [32, 64, 96, 576] : [256, 768];
+        int[] columnCounts = unit switch
+        {
+            _ when variant == "scalar" => [unit == 1 ? 40 : 2 * unit],
+            1 => [1, 2, 7, 8, 40, 72, 129],
+            32 => [32, 64, 96, 576],
+            _ => [256, 768],
+        };
         foreach (int numColumns in columnCounts)
         {
-            foreach (int numOutputs in new[] { 1, 31, 32, 33, 100 })
+            foreach (int numOutputs in new[] { 1, 31, 33, 64 })
             {
                 var matrix = new RandomMatrix(type, numOutputs, numColumns);
                 float[] bias = numOutputs == 33 ? [.. Enumerable.Range(0, 33).Select(i => i * 0.1f)] : [];
                 using PackedWeight weight = PackedWeight.Create(team, [matrix], bias, dtype);
-                foreach (int numRows in new[] { 0, 1, 2, 7, 13, 50 })
+                foreach (int numRows in new[] { 0, 1, 7, 13, 50 })
                 {
                     using TestTensor x = new TestTensor(numRows, numColumns).FillRandom(numRows);
                     using var output = new TestTensor(numRows, numOutputs);
@@ -73,7 +83,8 @@ public class MatMulKernelTests
         using var team1 = new WorkerTeam(1);
         using var team2 = new WorkerTeam(2);
         using var team5 = new WorkerTeam(5);
-        using PackedWeight weight = PackedWeight.Create(team2, [new RandomMatrix(type, NumOutputs, numColumns)], default, dtype);
+        RandomMatrix matrix = new(type, NumOutputs, numColumns);
+        using PackedWeight weight = PackedWeight.Create(team2, [matrix], default, dtype);
         using TestTensor x = new TestTensor(MaxRows, numColumns).FillRandom(3);
         using var alone = new TestTensor(MaxRows, NumOutputs);
         using var output = new TestTensor(MaxRows, NumOutputs);
@@ -87,14 +98,17 @@ public class MatMulKernelTests
             }
 
             if (variant == "scalar" && team == team5) continue;
-            int step = variant == "scalar" ? 64 : team == team5 ? 17 : 1;
+            int step = variant == "scalar" ? 64 : variant == VariantNames.First() && team == team2 ? 1 : 17;
             for (int numRows = 1; numRows <= MaxRows; numRows += step)
             {
                 int first = numRows * 7 % (MaxRows - numRows + 1);
                 output.Tensor.AsSpan<float>().Fill(float.NaN);
                 kernel.Run(Slice(x.Tensor, first, numRows), weight, Slice(output.Tensor, first, numRows));
                 for (int row = first; row < first + numRows; row++)
-                    AssertSameBits(alone.Tensor.Row<float>(row), output.Tensor.Row<float>(row), $"row {row} of {numRows}");
+                {
+                    AssertSameBits(
+                        alone.Tensor.Row<float>(row), output.Tensor.Row<float>(row), $"row {row} of {numRows}");
+                }
             }
         }
     }
@@ -144,7 +158,8 @@ public class MatMulKernelTests
     {
         using var team = new WorkerTeam(2);
         using var kernel = new MatMulKernel(team);
-        RandomMatrix[] parts = [new(GgmlType.Q4_K, 40, 256, 1), new(GgmlType.BF16, 9, 256, 2), new(GgmlType.Q6_K, 33, 256, 3)];
+        RandomMatrix[] parts =
+            [new(GgmlType.Q4_K, 40, 256, 1), new(GgmlType.BF16, 9, 256, 2), new(GgmlType.Q6_K, 33, 256, 3)];
         using PackedWeight fused = PackedWeight.Create(team, parts, default, DType.BF16);
         using TestTensor x = new TestTensor(20, 256).FillRandom(3);
         using var output = new TestTensor(20, 82);
@@ -158,7 +173,11 @@ public class MatMulKernelTests
             using var alone = new TestTensor(20, part.NumRows);
             kernel.Run(x.Tensor, weight, alone.Tensor);
             for (int row = 0; row < 20; row++)
-                AssertSameBits(alone.Tensor.Row<float>(row), output.Tensor.Row<float>(row).Slice(first, part.NumRows), part.Name);
+            {
+                ReadOnlySpan<float> actual = output.Tensor.Row<float>(row).Slice(first, part.NumRows);
+                AssertSameBits(alone.Tensor.Row<float>(row), actual, part.Name);
+            }
+
             first += part.NumRows;
         }
     }
@@ -168,7 +187,8 @@ public class MatMulKernelTests
     {
         using var team = new WorkerTeam(2);
         using var kernel = new MatMulKernel(team);
-        using PackedWeight weight = PackedWeight.Create(team, [new RandomMatrix(GgmlType.Q8_0, 40, 64)], default, DType.BF16);
+        using PackedWeight weight = PackedWeight.Create(
+            team, [new RandomMatrix(GgmlType.Q8_0, 40, 64)], default, DType.BF16);
         using TestTensor x = new TestTensor(3, 100).FillRandom(3);
         using var output = new TestTensor(3, 60);
         output.Tensor.AsSpan<float>().Fill(7);
@@ -188,7 +208,8 @@ public class MatMulKernelTests
     {
         using var team = new WorkerTeam(1);
         using var kernel = new MatMulKernel(team);
-        using PackedWeight weight = PackedWeight.Create(team, [new RandomMatrix(GgmlType.Q8_0, 4, 32)], default, DType.BF16);
+        using PackedWeight weight = PackedWeight.Create(
+            team, [new RandomMatrix(GgmlType.Q8_0, 4, 32)], default, DType.BF16);
         using var x = new TestTensor(2, 32);
         using var output = new TestTensor(2, 5);
 
@@ -200,7 +221,8 @@ public class MatMulKernelTests
     {
         using var team = new WorkerTeam(2);
         using var kernel = new MatMulKernel(team);
-        using PackedWeight weight = PackedWeight.Create(team, [new RandomMatrix(GgmlType.Q4_1, 64, 576)], default, DType.BF16);
+        using PackedWeight weight = PackedWeight.Create(
+            team, [new RandomMatrix(GgmlType.Q4_1, 64, 576)], default, DType.BF16);
         using TestTensor x = new TestTensor(8, 576).FillRandom(3);
         using var output = new TestTensor(8, 64);
         kernel.Run(x.Tensor, weight, output.Tensor);
@@ -228,8 +250,11 @@ public class MatMulKernelTests
         _ => Int8Tolerance,
     };
 
-    static Tensor Slice(Tensor tensor, int firstRow, int numRows) => new(
-        tensor.Address + (nint)firstRow * tensor.RowStride * sizeof(float), DType.F32, numRows, tensor.NumColumns, tensor.RowStride);
+    static Tensor Slice(Tensor tensor, int firstRow, int numRows)
+    {
+        nint address = tensor.Address + (nint)firstRow * tensor.RowStride * sizeof(float);
+        return new Tensor(address, DType.F32, numRows, tensor.NumColumns, tensor.RowStride);
+    }
 
     static void AssertNear(Tensor x, RandomMatrix matrix, float[] bias, Tensor output, double tolerance)
     {
@@ -248,7 +273,8 @@ public class MatMulKernelTests
                 }
 
                 double error = Math.Abs(output.Row<float>(m)[n] - exact) / Math.Sqrt(size);
-                Assert.True(error <= tolerance, $"K {matrix.NumColumns}, [{m}, {n}]: {output.Row<float>(m)[n]}, exact {exact}, off by {error}");
+                string what = $"K {matrix.NumColumns}, [{m}, {n}]: {output.Row<float>(m)[n]}, exact {exact}";
+                Assert.True(error <= tolerance, $"{what}, off by {error}");
             }
         }
     }
@@ -256,6 +282,9 @@ public class MatMulKernelTests
     static void AssertSameBits(ReadOnlySpan<float> expected, ReadOnlySpan<float> actual, string what)
     {
         for (int i = 0; i < expected.Length; i++)
-            Assert.True(BitConverter.SingleToInt32Bits(expected[i]) == BitConverter.SingleToInt32Bits(actual[i]), $"{what}, [{i}]: {expected[i]}, {actual[i]}");
+        {
+            bool isSame = BitConverter.SingleToInt32Bits(expected[i]) == BitConverter.SingleToInt32Bits(actual[i]);
+            Assert.True(isSame, $"{what}, [{i}]: {expected[i]}, {actual[i]}");
+        }
     }
 }

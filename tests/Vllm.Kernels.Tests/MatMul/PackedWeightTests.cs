@@ -8,10 +8,11 @@ namespace Vllm.Tests.MatMul;
 
 public class PackedWeightTests
 {
-    /// <summary>fp16 scales of K formats are rounded products; a weight is off by that of its scale and its min.</summary>
+    /// <summary>fp16 scales of K formats are rounded products; a weight is off by that of its scale and its
+    /// min.</summary>
     const float KScaleTolerance = 1 / 2048f;
 
-    static bool HasProductScales(GgmlType type) => type is >= GgmlType.Q2_K and <= GgmlType.Q6_K;
+    static bool HasProductScales(GgmlType type) => type is (>= GgmlType.Q2_K and <= GgmlType.Q6_K) or GgmlType.IQ4_XS;
 
     public static TheoryData<GgmlType> Types => [.. RandomMatrix.Types];
 
@@ -57,7 +58,10 @@ public class PackedWeightTests
     {
         using var team = new WorkerTeam(2);
         RandomMatrix[] parts =
-            [new(GgmlType.Q4_K, 40, 256, 1), new(GgmlType.Q4_K, 7, 256, 2), new(GgmlType.Q6_K, 33, 256, 3), new(GgmlType.Q8_0, 1, 256, 4)];
+        [
+            new(GgmlType.Q4_K, 40, 256, 1), new(GgmlType.Q4_K, 7, 256, 2), new(GgmlType.Q6_K, 33, 256, 3),
+            new(GgmlType.Q8_0, 1, 256, 4),
+        ];
         using PackedWeight weight = PackedWeight.Create(team, parts, default, DType.BF16);
         using var rows = new TestTensor(81, 256);
 
@@ -81,7 +85,8 @@ public class PackedWeightTests
     public void GatherRows_OutsideTheTable_Throws()
     {
         using var team = new WorkerTeam(1);
-        using PackedWeight weight = PackedWeight.Create(team, [new RandomMatrix(GgmlType.Q8_0, 4, 32)], default, DType.BF16);
+        using PackedWeight weight = PackedWeight.Create(
+            team, [new RandomMatrix(GgmlType.Q8_0, 4, 32)], default, DType.BF16);
         using var rows = new TestTensor(1, 32);
 
         Assert.Throws<ArgumentOutOfRangeException>(() => weight.GatherRows([4], rows.Tensor));
@@ -93,10 +98,9 @@ public class PackedWeightTests
     {
         using var team = new WorkerTeam(1);
 
-        Assert.Throws<ArgumentException>(() => PackedWeight.Create(
-            team, [new RandomMatrix(GgmlType.Q8_0, 4, 32), new RandomMatrix(GgmlType.Q8_0, 4, 64)], default, DType.BF16));
-        Assert.Throws<ArgumentException>(() => PackedWeight.Create(
-            team, [new RandomMatrix(GgmlType.Q8_0, 4, 32)], new float[3], DType.BF16));
+        RandomMatrix narrow = new(GgmlType.Q8_0, 4, 32), wide = new(GgmlType.Q8_0, 4, 64);
+        Assert.Throws<ArgumentException>(() => PackedWeight.Create(team, [narrow, wide], default, DType.BF16));
+        Assert.Throws<ArgumentException>(() => PackedWeight.Create(team, [narrow], new float[3], DType.BF16));
     }
 }
 

@@ -17,13 +17,15 @@ sealed class RandomMatrix : StoredMatrix
         var random = new Random(seed);
         random.NextBytes(_bytes);
         int blockBytes = GgmlTypes.Block(type).SizeBytes;
-        for (int block = 0; block < _bytes.Length; block += blockBytes) MakeSane(_bytes.AsSpan(block, blockBytes), random);
+        for (int block = 0; block < _bytes.Length; block += blockBytes)
+            MakeSane(_bytes.AsSpan(block, blockBytes), random);
     }
 
     public static IReadOnlyList<GgmlType> Types { get; } =
     [
         GgmlType.F32, GgmlType.F16, GgmlType.BF16, GgmlType.Q4_0, GgmlType.Q4_1, GgmlType.Q5_0, GgmlType.Q5_1,
-        GgmlType.Q8_0, GgmlType.Q2_K, GgmlType.Q3_K, GgmlType.Q4_K, GgmlType.Q5_K, GgmlType.Q6_K,
+        GgmlType.Q8_0, GgmlType.Q2_K, GgmlType.Q3_K, GgmlType.Q4_K, GgmlType.Q5_K, GgmlType.Q6_K, GgmlType.IQ4_NL,
+        GgmlType.IQ4_XS,
     ];
 
     public override string Name => $"random {Type}";
@@ -56,7 +58,9 @@ sealed class RandomMatrix : StoredMatrix
         {
             case GgmlType.F32: MemoryMarshal.Write(block, value); return;
             case GgmlType.F16: MemoryMarshal.Write(block, (Half)value); return;
-            case GgmlType.BF16: MemoryMarshal.Write(block, (ushort)(BitConverter.SingleToUInt32Bits(value) >> 16)); return;
+            case GgmlType.BF16:
+                MemoryMarshal.Write(block, (ushort)(BitConverter.SingleToUInt32Bits(value) >> 16));
+                return;
         }
 
         (int scale, int min) = Offsets(Type);

@@ -29,7 +29,8 @@ public class DamagedFileTests
         byte[] sound = SafetensorsFileTests.Bytes(
             """
             {"__metadata__":{"format":"pt"},"a":{"dtype":"F32","shape":[2,3],"data_offsets":[0,24]},
-             "b":{"dtype":"BF16","shape":[4],"data_offsets":[24,32]},"c":{"dtype":"I64","shape":[],"data_offsets":[32,40]}}
+             "b":{"dtype":"BF16","shape":[4],"data_offsets":[24,32]},
+             "c":{"dtype":"I64","shape":[],"data_offsets":[32,40]}}
             """, 40);
         folder.Write("config.json", """
             {"architectures":["LlamaForCausalLM"],"hidden_size":4,"intermediate_size":8,
@@ -49,7 +50,8 @@ public class DamagedFileTests
     {
         byte[] sound = """
             {"architectures":["LlamaForCausalLM"],"model_type":"qwen2","hidden_size":64,"intermediate_size":96,
-             "num_hidden_layers":3,"num_attention_heads":4,"num_key_value_heads":2,"vocab_size":100,"rms_norm_eps":1e-05,
+             "num_hidden_layers":3,"num_attention_heads":4,"num_key_value_heads":2,"vocab_size":100,
+             "rms_norm_eps":1e-05,
              "rope_scaling":{"rope_type":"longrope","short_factor":[1,2],"long_factor":[1.5,-Infinity]},"head_dim":4,
              "sliding_window":5,"use_sliding_window":true,"max_window_layers":1,"eos_token_id":[1,2],"dtype":"bfloat16"}
             """u8.ToArray();

@@ -3,12 +3,12 @@ using Vllm.Kernels.Formats;
 
 namespace Vllm.Tests.Loading;
 
-/// <summary>Writes small GGUF files: metadata and tensors in the order added, data seeded by the tensor's index.</summary>
+/// <summary>Writes small GGUF files: metadata and tensors in the order added, data seeded by the index.</summary>
 sealed class GgufBuilder(uint version = 3)
 {
     const int Alignment = 32;
 
-    readonly List<byte[]> _entries = [];
+    readonly List<(string Key, byte[] Bytes)> _entries = [];
     readonly List<byte[]> _tensors = [];
     readonly MemoryStream _data = new();
 
@@ -56,19 +56,25 @@ sealed class GgufBuilder(uint version = 3)
     /// <summary>A value of any type, given as the bytes behind the type number.</summary>
     public GgufBuilder Entry(string key, uint type, Action<BinaryWriter> writeValue)
     {
-        _entries.Add(Bytes(writer =>
+        _entries.Add((key, Bytes(writer =>
         {
             WriteText(writer, key);
             writer.Write(type);
             writeValue(writer);
-        }));
+        })));
+        return this;
+    }
+
+    public GgufBuilder Without(string key)
+    {
+        _entries.RemoveAll(entry => entry.Key == key);
         return this;
     }
 
     public GgufBuilder Tensor(string name, GgmlType type, params int[] shape)
     {
-        long sizeBytes = GgmlTypes.RowSizeBytes(type, shape[^1]) * shape.SkipLast(1).Aggregate(1, (product, size) => product * size);
-        var data = new byte[sizeBytes];
+        int numRows = shape.SkipLast(1).Aggregate(1, (product, size) => product * size);
+        var data = new byte[numRows * GgmlTypes.RowSizeBytes(type, shape[^1])];
         new Random(_tensors.Count).NextBytes(data);
         while (_data.Length % Alignment != 0) _data.WriteByte(0);
         _tensors.Add(Bytes(writer =>
@@ -89,7 +95,7 @@ sealed class GgufBuilder(uint version = 3)
         writer.Write(version);
         writer.Write((long)_tensors.Count);
         writer.Write((long)_entries.Count);
-        foreach (byte[] part in _entries.Concat(_tensors)) writer.Write(part);
+        foreach (byte[] part in _entries.Select(entry => entry.Bytes).Concat(_tensors)) writer.Write(part);
         while (writer.BaseStream.Position % Alignment != 0) writer.Write((byte)0);
         writer.Write(_data.ToArray());
     });

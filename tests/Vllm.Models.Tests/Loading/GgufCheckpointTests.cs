@@ -21,10 +21,12 @@ public class GgufCheckpointTests
         reference["model_type"] = checkpoint.Config.ModelType;
         using var temp = new TempFolder();
 
-        ModelConfig expected = HfModelConfig.Read(ConfigObject.Read(temp.Write("config.json", reference.ToJsonString())));
+        string config = temp.Write("config.json", reference.ToJsonString());
+        ModelConfig expected = HfModelConfig.Read(ConfigObject.Read(config));
 
         // Mistral's files are written as llama: the same computation under another name.
-        Assert.Equivalent(expected with { Architecture = checkpoint.Config.Architecture }, checkpoint.Config, strict: true);
+        expected = expected with { Architecture = checkpoint.Config.Architecture };
+        Assert.Equivalent(expected, checkpoint.Config, strict: true);
         if (checkpoint.Tensors.All(tensor => Dequantizer.IsSupported(tensor.Type))) LlamaWeights.ReadAll(checkpoint);
     }
 
@@ -61,11 +63,52 @@ public class GgufCheckpointTests
         using var folder = new TempFolder();
         using Checkpoint checkpoint = Checkpoint.Open(folder.Write("model.gguf", GgufBuilder.Llama().Build()));
 
-        var missing = Assert.Throws<ModelLoadException>(() => checkpoint.Get("model.layers.7.mlp.up_proj.weight", 8, 4));
+        var missing = Assert.Throws<ModelLoadException>(() => checkpoint.Get("model.layers.7.none", 8, 4));
         var shape = Assert.Throws<ModelLoadException>(() => checkpoint.Get("model.norm.weight", 5));
 
-        Assert.Equal(("model.layers.7.mlp.up_proj.weight", "a tensor [8, 4]"), (missing.Subject, missing.Expected));
+        Assert.Equal(("model.layers.7.none", "a tensor [8, 4]"), (missing.Subject, missing.Expected));
         Assert.Equal(("model.norm.weight", "shape [5]", "[4]"), (shape.Subject, shape.Expected, shape.Found));
+    }
+
+    [Theory]
+    [InlineData("general.architecture")]
+    [InlineData("llama.block_count")]
+    [InlineData("llama.context_length")]
+    [InlineData("llama.embedding_length")]
+    [InlineData("llama.feed_forward_length")]
+    [InlineData("llama.attention.head_count")]
+    [InlineData("llama.attention.layer_norm_rms_epsilon")]
+    [InlineData("tokenizer.ggml.model")]
+    [InlineData("tokenizer.ggml.tokens")]
+    [InlineData("tokenizer.ggml.merges")]
+    public void Open_NamesMissingKey(string key)
+    {
+        using var folder = new TempFolder();
+        string path = folder.Write("model.gguf", GgufBuilder.Llama().Without(key).Build());
+
+        ModelLoadException? refusal = Bounded.Run(() => Checkpoint.Open(path).Dispose());
+
+        Assert.Equal((path, key, "nothing"), (refusal?.File, refusal?.Subject, refusal?.Found));
+    }
+
+    [Theory]
+    [InlineData("llama.block_count", 5_000u)]
+    [InlineData("llama.attention.head_count", 3u)]
+    [InlineData("llama.attention.head_count_kv", 0u)]
+    [InlineData("llama.attention.key_length", 3u)]
+    [InlineData("llama.rope.dimension_count", 4u)]
+    [InlineData("llama.rope.freq_base", 1u)]
+    [InlineData("llama.embedding_length", uint.MaxValue)]
+    public void Open_NamesWrongValue(string key, uint value)
+    {
+        using var folder = new TempFolder();
+        GgufBuilder builder = GgufBuilder.Llama().Without(key).UInt32(key, value);
+        if (key == "llama.attention.head_count") builder.Without("llama.attention.key_length");
+        string path = folder.Write("model.gguf", builder.Build());
+
+        ModelLoadException? refusal = Bounded.Run(() => Checkpoint.Open(path).Dispose());
+
+        Assert.Equal((path, key), (refusal?.File, refusal?.Subject));
     }
 
     [Fact]

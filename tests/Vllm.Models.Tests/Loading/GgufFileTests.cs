@@ -6,7 +6,8 @@ namespace Vllm.Tests.Loading;
 
 public class GgufFileTests
 {
-    static string EmbeddedModel => Directory.GetFiles(Path.Combine(Fixtures.RepositoryRoot, "models"), "*.gguf").Single();
+    static string EmbeddedModel =>
+        Directory.GetFiles(Path.Combine(Fixtures.RepositoryRoot, "models"), "*.gguf").Single();
 
     public static TheoryData<string> Models() =>
         [.. Fixtures.Folders("gguf", "models").Select(folder => Path.GetFileName(folder))];
@@ -22,9 +23,8 @@ public class GgufFileTests
         using GgufFile file = GgufFile.Open(Path.Combine(folder, record.GetProperty("file").GetString()!));
 
         Assert.Equal(record.GetProperty("architecture").GetString(), file.Metadata["general.architecture"]);
-        Assert.Equal(
-            record.GetProperty("tensor_types").EnumerateObject().Select(type => (type.Name, type.Value.GetInt32())).Order(),
-            file.Tensors.Values.GroupBy(tensor => tensor.Type).Select(group => (group.Key.ToString(), group.Count())).Order());
+        foreach (JsonProperty type in record.GetProperty("tensor_types").EnumerateObject())
+            Assert.Equal(type.Value.GetInt32(), file.Tensors.Values.Count(tensor => $"{tensor.Type}" == type.Name));
         foreach (CheckpointTensor tensor in file.Tensors.Values.Where(tensor => Dequantizer.IsSupported(tensor.Type)))
             Assert.True(tensor.ToArray().All(float.IsFinite), tensor.Name);
     }
@@ -58,7 +58,7 @@ public class GgufFileTests
             .Entry("bool", 7, writer => writer.Write((byte)1))
             .Text("string", "Grüße")
             .Texts("strings", "a", "", "b")
-            .Entry("int16s", 9, writer => { writer.Write(3u); writer.Write(2L); writer.Write((short)7); writer.Write((short)-7); })
+            .Entry("int16s", 9, writer => { writer.Write(3u); writer.Write(2L); writer.Write(0xFFF9_0007); })
             .Entry("bools", 9, writer => { writer.Write(7u); writer.Write(2L); writer.Write((short)0x0001); })
             .Entry("nested", 9, writer =>
             {

@@ -82,8 +82,7 @@ public class HfModelConfigTests
     public void Read_NamesDefect(string key, string value, string subject)
     {
         using var folder = new TempFolder();
-        string json = Minimal.TrimEnd().TrimEnd('}') + $",\"{key}\":{value}}}";
-        string path = folder.Write("config.json", json);
+        string path = folder.Write("config.json", With($",\"{key}\":{value}"));
 
         ModelLoadException? refusal = Bounded.Run(() => HfModelConfig.Read(ConfigObject.Read(path)));
 
@@ -124,24 +123,28 @@ public class HfModelConfigTests
     [InlineData("qwen2", ",\"sliding_window\":9,\"use_sliding_window\":true,\"max_window_layers\":1", 9)]
     public void Read_FindsSlidingLayers(string modelType, string keys, int? window)
     {
-        ModelConfig config = Read(Minimal.Replace("\"llama\"", $"\"{modelType}\"", StringComparison.Ordinal).TrimEnd().TrimEnd('}') + keys + "}");
+        ModelConfig config = Read(With(keys).Replace("\"llama\"", $"\"{modelType}\"", StringComparison.Ordinal));
 
         Assert.Equal(window, config.SlidingWindow);
         Assert.Equal(window is not null, config.LayerTypes[^1] == LayerType.SlidingAttention);
-        if (keys.Contains("max_window_layers", StringComparison.Ordinal)) Assert.Equal(LayerType.FullAttention, config.LayerTypes[0]);
+        bool isFirstFull = window is null || keys.Contains("max_window_layers", StringComparison.Ordinal);
+        Assert.Equal(isFirstFull, config.LayerTypes[0] == LayerType.FullAttention);
     }
 
     [Fact]
     public void Read_TakesRopeByLayerType()
     {
-        ModelConfig config = Read(Minimal.TrimEnd().TrimEnd('}') + """
+        ModelConfig config = Read(With("""
             ,"rope_parameters":{"sliding_attention":{"rope_type":"default","rope_theta":10000},
-             "full_attention":{"rope_type":"linear","factor":8,"rope_theta":1000000,"partial_rotary_factor":0.5}},"pad_token_id":-1}
-            """);
+             "full_attention":{"rope_type":"linear","factor":8,"rope_theta":1000000,"partial_rotary_factor":0.5}}
+            """));
 
-        Assert.Equal((10_000d, RopeType.Default, 16), (config.SlidingRope.RopeTheta, config.SlidingRope.RopeType, config.SlidingRope.RotaryDim));
-        Assert.Equal((1_000_000d, RopeType.Linear, 8), (config.Rope.RopeTheta, config.Rope.RopeType, config.Rope.RotaryDim));
+        RopeParameters sliding = config.SlidingRope, full = config.Rope;
+        Assert.Equal((10_000d, RopeType.Default, 16), (sliding.RopeTheta, sliding.RopeType, sliding.RotaryDim));
+        Assert.Equal((1_000_000d, RopeType.Linear, 8), (full.RopeTheta, full.RopeType, full.RotaryDim));
     }
+
+    static string With(string keys) => Minimal.TrimEnd('}') + keys + "}";
 
     static ModelConfig Read(string json) =>
         HfModelConfig.Read(ConfigObject.Parse("config.json", System.Text.Encoding.UTF8.GetBytes(json)));

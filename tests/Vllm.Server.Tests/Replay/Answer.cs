@@ -27,7 +27,7 @@ sealed record Answer(int Status, Dictionary<string, string> Headers, string Text
 
     public static async Task<Answer> Send(HttpClient client, RecordedExchange exchange)
     {
-        using var message = new HttpRequestMessage(new HttpMethod(exchange.Method), exchange.Path) { Content = Content(exchange.Request) };
+        using var message = new HttpRequestMessage(new HttpMethod(exchange.Method), Absolute(client, exchange.Path)) { Content = Content(exchange.Request) };
         foreach (JsonProperty header in exchange.Request.GetProperty("headers").EnumerateObject())
         {
             string value = header.Value.GetString()!;
@@ -46,6 +46,9 @@ sealed record Answer(int Status, Dictionary<string, string> Headers, string Text
         }
         return new Answer((int)response.StatusCode, headers, text);
     }
+
+    /// <summary>As text, because a path such as <c>//v1</c> would be taken for a host.</summary>
+    static Uri Absolute(HttpClient client, string path) => new(client.BaseAddress!.ToString().TrimEnd('/') + path);
 
     static HttpContent? Content(JsonElement request)
     {

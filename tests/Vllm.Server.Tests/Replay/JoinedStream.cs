@@ -33,8 +33,8 @@ static class JoinedStream
         joined["choices"] = new JsonArray([.. choices.Values]);
         if (chunks.Count > 0)
         {
-            joined["first"] = WithoutCuts(chunks[0]);
-            joined["last"] = WithoutCuts(chunks[^1]);
+            joined["first"] = First(chunks[0]);
+            joined["last"] = Last(chunks[^1]);
             joined["ids"] = chunks.Where(c => c.TryGetProperty("id", out _)).Select(c => c.GetProperty("id").GetString()).Distinct().Count();
         }
         return JsonDocument.Parse(joined.ToJsonString()).RootElement;
@@ -72,6 +72,28 @@ static class JoinedStream
                 foreach (JsonProperty property in value.EnumerateObject()) Append(own, property.Name, property.Value);
                 break;
         }
+    }
+
+    /// <summary>Which choice comes first depends on the scheduler, and whether the first chunk is also the last one on the
+    /// cuts.</summary>
+    static JsonNode First(JsonElement chunk)
+    {
+        JsonNode first = WithoutCuts(chunk);
+        first.AsObject().Remove("system_fingerprint");
+        foreach (JsonNode? choice in first["choices"] as JsonArray ?? []) choice!.AsObject().Remove("index");
+        return first;
+    }
+
+    /// <summary>The prompt's ids come with the first chunk, which may be the last one.</summary>
+    static JsonNode Last(JsonElement chunk)
+    {
+        JsonNode last = WithoutCuts(chunk);
+        foreach (JsonNode? choice in last["choices"] as JsonArray ?? [])
+        {
+            choice!.AsObject().Remove("prompt_token_ids");
+            choice.AsObject().Remove("index");
+        }
+        return last;
     }
 
     static JsonNode WithoutCuts(JsonElement chunk)

@@ -5,13 +5,10 @@ namespace Vllm.Tests.Replay;
 /// <summary>The recorded exchanges of one run of the reference server.</summary>
 sealed class RecordedRun
 {
-    readonly string _folder;
-
     public RecordedRun(string name)
     {
         Name = name;
-        _folder = Fixtures.FindFile("server", name, "run.json")[..^"/run.json".Length];
-        Settings = JsonDocument.Parse(File.ReadAllText(Path.Combine(_folder, "run.json"))).RootElement;
+        Settings = JsonDocument.Parse(File.ReadAllText(Fixtures.FindFile("server", name, "run.json"))).RootElement;
     }
 
     public string Name { get; }
@@ -26,12 +23,14 @@ sealed class RecordedRun
         ? Path.GetFullPath(Path.Combine(Fixtures.FilesRoot, "server", Name, folder.GetString()!))
         : null;
 
-    public IEnumerable<RecordedCase> Cases => Fixtures.Lines(Path.Combine(_folder, "cases.jsonl")).Select(c => new RecordedCase(c));
+    public IEnumerable<RecordedCase> Cases => Fixtures.Lines(Path.Combine(Fixtures.Family("server"), Name, "cases.jsonl")).Select(c => new RecordedCase(c));
 }
 
 /// <summary>One case: one exchange, or several in an order.</summary>
 sealed class RecordedCase(JsonElement json)
 {
+    public JsonElement Json => json;
+
     public string Name => json.GetProperty("name").GetString()!;
 
     public string Group => json.GetProperty("group").GetString()!;
@@ -43,6 +42,9 @@ sealed class RecordedCase(JsonElement json)
 
     /// <summary>The reference decodes the first bytes of the answer with the prompt's last ones: texts do not compare.</summary>
     public bool HasUnclearText => json.TryGetProperty("prompt_ends_inside_character", out JsonElement value) && value.GetBoolean();
+
+    /// <summary>The recording itself says that the answer depends on client and parser.</summary>
+    public bool IsUncertain => json.TryGetProperty("note", out JsonElement note) && note.GetString()!.Contains("do not insist");
 
     public bool IsExchange => json.TryGetProperty("request", out _) || json.TryGetProperty("steps", out _);
 

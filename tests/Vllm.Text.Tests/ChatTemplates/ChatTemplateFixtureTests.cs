@@ -4,13 +4,15 @@ using Vllm.Text.ChatTemplates;
 
 namespace Vllm.Tests.ChatTemplates;
 
-/// <summary>Published templates and the prompts that transformers renders with them; what vLLM reads off them.</summary>
+/// <summary>Published templates and the prompts that transformers renders with them; what vLLM reads off
+/// them.</summary>
 public class ChatTemplateFixtureTests
 {
     const string Family = "chat-templates";
 
     static readonly Lazy<ILookup<string, JsonElement>> Cases = new(() =>
-        Fixtures.Lines(Path.Combine(Fixtures.Family(Family), "cases.jsonl")).ToLookup(item => item.GetProperty("template").GetString()!));
+        Fixtures.Lines(Path.Combine(Fixtures.Family(Family), "cases.jsonl")).ToLookup(item =>
+            item.GetProperty("template").GetString()!));
 
     static readonly ConcurrentDictionary<string, ChatTemplate> Templates = new();
 
@@ -80,7 +82,8 @@ public class ChatTemplateFixtureTests
         }
         string? format = template.ContentFormat?.ToString().ToLowerInvariant();
         string actual = string.Join(' ', template.Variables.Order(StringComparer.Ordinal));
-        string expected = string.Join(' ', variables.EnumerateArray().Select(name => name.GetString()).Order(StringComparer.Ordinal));
+        string expected = string.Join(' ',
+            variables.EnumerateArray().Select(name => name.GetString()).Order(StringComparer.Ordinal));
         if (format != item.GetProperty("content_format").GetString()) return $"content format {format ?? "null"}";
         if (template.AcceptsDeveloperRole != item.GetProperty("developer_role").GetBoolean()) return "developer role";
         return actual == expected ? null : $"variables expected {expected}, got {actual}";

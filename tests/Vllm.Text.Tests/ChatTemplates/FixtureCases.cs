@@ -1,12 +1,12 @@
 using System.Globalization;
 using System.Text;
 using System.Text.Json;
-
 using Vllm.Text.ChatTemplates;
 
 namespace Vllm.Tests.ChatTemplates;
 
-/// <summary>What the fixtures of Jinja and of chat templates have in common: an expected text or kind of error.</summary>
+/// <summary>What the fixtures of Jinja and of chat templates have in common: an expected text or kind of
+/// error.</summary>
 static class FixtureCases
 {
     /// <summary>Kinds that must be told apart; the others may share one.</summary>

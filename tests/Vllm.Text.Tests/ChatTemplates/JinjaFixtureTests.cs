@@ -7,7 +7,8 @@ namespace Vllm.Tests.ChatTemplates;
 public class JinjaFixtureTests
 {
     static readonly Lazy<ILookup<string, JsonElement>> Cases = new(() =>
-        Fixtures.Lines(Path.Combine(Fixtures.Family("jinja"), "cases.jsonl")).ToLookup(item => item.GetProperty("group").GetString()!));
+        Fixtures.Lines(Path.Combine(Fixtures.Family("jinja"), "cases.jsonl")).ToLookup(item =>
+            item.GetProperty("group").GetString()!));
 
     public static TheoryData<string> Groups() => [.. Cases.Value.Select(group => group.Key)];
 
@@ -44,8 +45,11 @@ public class JinjaFixtureTests
         return FixtureCases.Compare(item, () => template.Render(context, FixtureCases.Clock(context)));
     }
 
+    // Where Python's own compiler refuses the generated code, the line is one of that code.
     static string? CheckLine(JsonElement item, ChatTemplateException exception) =>
-        !item.TryGetProperty("line", out JsonElement line) || line.GetInt32() == exception.Line
+        !item.TryGetProperty("line", out JsonElement line)
+            || item.GetProperty("exception").GetString() == "SyntaxError" ||
+        line.GetInt32() == exception.Line
             ? null
             : $"expected line {line}, got {exception.Line} ({exception.Message})";
 }

@@ -21,7 +21,8 @@ static class GgufMetadataReader
         return metadata;
     }
 
-    static string ReadString(BinaryReader reader) => Encoding.UTF8.GetString(reader.ReadBytes((int)reader.ReadUInt64()));
+    static string ReadString(BinaryReader reader) =>
+        Encoding.UTF8.GetString(reader.ReadBytes((int)reader.ReadUInt64()));
 
     static object ReadValue(BinaryReader reader, uint type) => type switch
     {

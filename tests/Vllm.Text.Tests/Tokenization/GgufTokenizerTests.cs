@@ -10,7 +10,7 @@ public class GgufTokenizerTests
 {
     public static TheoryData<string> Folders => TokenizerFixtures.FoldersOf("gguf-gpt2", "gguf-llama");
 
-    [Theory]
+    [Theory(SkipTestWithoutData = true)]
     [MemberData(nameof(Folders))]
     public void Cases_AreExact(string folder)
     {
@@ -21,7 +21,7 @@ public class GgufTokenizerTests
         TokenizerFixtures.AssertNone(failures, numCases);
     }
 
-    [Theory]
+    [Theory(SkipTestWithoutData = true)]
     [MemberData(nameof(Folders))]
     public void Flags_AreThoseOfLlamaCpp(string folder)
     {
@@ -64,7 +64,8 @@ public class GgufTokenizerTests
         foreach (JsonElement test in TokenizerFixtures.Cases(folder))
         {
             numCases++;
-            if (Check(tokenizer, test) is { } problem) failures.Add($"{test.GetProperty("name").GetString()}: {problem}");
+            if (Check(tokenizer, test) is { } problem)
+                failures.Add($"{test.GetProperty("name").GetString()}: {problem}");
         }
         return failures;
     }

@@ -30,7 +30,8 @@ static class TokenizerFixtures
         Fixtures.Lines(Path.Combine(Fixtures.Family(Family), folder, file));
 
     public static Tokenizer Load(string folder) =>
-        Kind(folder).StartsWith("gguf", StringComparison.Ordinal) ? Tokenizer.FromGguf(GgufMetadata(folder)) : LoadJson(folder);
+        Kind(folder).StartsWith("gguf", StringComparison.Ordinal) ? Tokenizer.FromGguf(GgufMetadata(folder))
+            : LoadJson(folder);
 
     public static Dictionary<string, object> GgufMetadata(string folder)
     {
@@ -39,6 +40,10 @@ static class TokenizerFixtures
             return GgufMetadataReader.Read(File.OpenRead(Path.Combine(Fixtures.RepositoryRoot, path.GetString()!)));
         return GgufMetadataReader.Read(Open(Fixtures.FindFile(Family, folder, "vocab.gguf.gz")));
     }
+
+    /// <summary>The model that the repository carries: there without any fixtures.</summary>
+    public static Dictionary<string, object> EmbeddedModelMetadata() => GgufMetadataReader.Read(
+        File.OpenRead(Path.Combine(Fixtures.RepositoryRoot, "models", "SmolLM2-135M-Instruct.Q4_1.gguf")));
 
     static Tokenizer LoadJson(string folder)
     {

@@ -76,16 +76,6 @@ public sealed unsafe class AttentionKernel : IDisposable
                     $"request {request}: {numTokens} tokens of {seqLen} in {metadata.MaxBlocksPerSeq} blocks", nameof(metadata));
         }
 
-        bool isGathered = spec.BlockSize % TileKernel.SubTokens != 0;
-        int columns = isGathered ? TileKernel.TileTokens : cache.Columns;
-        if (!_kernels.TryGetValue((cache.Dims, columns, spec.DType), out TileKernel? kernel))
-        {
-            kernel = _createKernel(spec.DType, cache.Dims, columns);
-            _kernels.Add((cache.Dims, columns, spec.DType), kernel);
-        }
-        _kernel = kernel;
-        foreach (AttentionWorker worker in _workers) worker.Reserve(kernel.QueryRowBytes, cache.Dims);
-
         fixed (int* queryStart = metadata.QueryStart, seqLens = metadata.SeqLens, blockTables = metadata.BlockTables)
         {
             _job = new AttentionJob
@@ -95,14 +85,15 @@ public sealed unsafe class AttentionKernel : IDisposable
                 NumSeqs = metadata.NumSeqs, MaxBlocksPerSeq = metadata.MaxBlocksPerSeq,
                 NumKvHeads = spec.NumKvHeads, GroupSize = numHeads / spec.NumKvHeads,
                 HeadDim = spec.HeadDim, Dims = cache.Dims,
-                BlockSize = spec.BlockSize, Columns = cache.Columns,
-                ValuePairRowBytes = 2 * cache.Dims * spec.DType.SizeBytes(),
+                BlockSize = spec.BlockSize, Columns = cache.Columns, ElementBytes = spec.DType.SizeBytes(),
                 Keys = cache.Keys(layer, 0), ChunkBytes = cache.ChunkBytes, ValuesOffset = cache.ValuesOffset,
                 QueryScale = (float)(scale * Math.Log2(Math.E)),
                 Window = window == 0 ? int.MaxValue : window,
             };
 
             // 2. Units.
+            _kernel = KernelFor(cache);
+            foreach (AttentionWorker worker in _workers) worker.Reserve(_job, _kernel);
             _plan.Build(_job, _team.NumWorkers);
             _nextUnit = 0;
 
@@ -111,6 +102,18 @@ public sealed unsafe class AttentionKernel : IDisposable
 #pragma warning disable CS8500 // The pointer to a reference on this stack is valid as long as the call lasts.
             _team.Run(&RunWorker, &self);
         }
+    }
+
+    TileKernel KernelFor(PagedKvCache cache)
+    {
+        int columns = _job.IsGathered ? TileKernel.TileTokens : cache.Columns;
+        var key = (cache.Dims, columns, cache.Spec.DType);
+        if (!_kernels.TryGetValue(key, out TileKernel? kernel))
+        {
+            kernel = _createKernel(cache.Spec.DType, cache.Dims, columns);
+            _kernels.Add(key, kernel);
+        }
+        return kernel;
     }
 
     static void RunWorker(void* state, int worker, int numWorkers)

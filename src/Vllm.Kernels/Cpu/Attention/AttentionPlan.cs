@@ -2,45 +2,36 @@ using Vllm.Kernels.Memory;
 
 namespace Vllm.Kernels.Cpu.Attention;
 
-/// <summary>One call of <see cref="AttentionKernel"/>: shapes and pointers that every worker reads. The rows of a
-/// request and KV head are its (token, query head of the group) pairs, token by token.</summary>
-unsafe struct AttentionJob
+/// <summary>Adjacent rows of a request and the tiles they see, [first, end).</summary>
+struct RowBlock
 {
-    public Tensor Q, Output;
-    public int* QueryStart, SeqLens, BlockTables;
-    public int NumSeqs, MaxBlocksPerSeq;
-    public int NumKvHeads, GroupSize, HeadDim, Dims;
-    public int BlockSize, Columns, ValuePairRowBytes, KeyPairRowBytes;
-    public byte* Keys;
-    public nint ChunkBytes, ValuesOffset;
-    public float QueryScale;
+    /// <summary>Most rows: 8 groups of 6 use a tile while it is in the L1 cache; measured best of 12 to 96.</summary>
+    public const int MaxRows = 48;
 
-    /// <summary>Tokens a token sees, itself included.</summary>
-    public int Window;
+    public const int SegmentTiles = AttentionPlan.SegmentTokens / TileKernel.TileTokens;
 
-    public readonly int NumRows(int request) => (QueryStart[request + 1] - QueryStart[request]) * GroupSize;
+    public int Request, FirstRow, NumRows, FirstTile, EndTile;
 
-    /// <summary>Absolute position of a row's token.</summary>
-    public readonly int Position(int request, int row) =>
-        SeqLens[request] - (QueryStart[request + 1] - QueryStart[request]) + row / GroupSize;
+    public readonly int FirstSegment => FirstTile / SegmentTiles;
 
-    /// <summary>First position that a token at a position sees.</summary>
-    public readonly int FirstVisible(int position) => Math.Max(0, position - Window + 1);
+    public readonly int EndSegment => (EndTile - 1) / SegmentTiles + 1;
+
+    /// <summary>Tile steps.</summary>
+    public readonly long Cost =>
+        (long)(EndTile - FirstTile) * ((NumRows + TileKernel.MaxRows - 1) / TileKernel.MaxRows);
 }
 
-/// <summary>Work for one worker: a block of rows of one request and KV head against a range of segments.</summary>
+/// <summary>Work for one worker: a block of rows with one KV head over segments [first, end).</summary>
 unsafe struct AttentionUnit
 {
-    public int Request, KvHead, FirstRow, NumRows;
-
-    /// <summary>[first, end) of the segments to do.</summary>
+    public RowBlock Rows;
+    public int KvHead;
     public int FirstSegment, EndSegment;
 
-    /// <summary>Partial results of all segments of these rows when they are different units; else null.</summary>
+    /// <summary>Results of all segments of these rows, in order, when they are different units; else null.</summary>
     public float* Partials;
 
-    /// <summary>First and number of segments in <see cref="Partials"/>, and how many of them are still to come.</summary>
-    public int FirstPartial, NumPartials;
+    /// <summary>How many of those are still to come.</summary>
     public int* NumRemaining;
 }
 
@@ -51,15 +42,14 @@ unsafe struct AttentionUnit
 /// </summary>
 sealed unsafe class AttentionPlan : IDisposable
 {
-    /// <summary>Rows of a unit: 8 groups of 6 use a tile while it is in the L1 cache; measured best of 12 to 96.</summary>
-    public const int RowBlock = 48;
-
-    /// <summary>Positions of a segment: 256 costs merges and prefetches, measured; more leaves cores idle longer.</summary>
+    /// <summary>Positions of a segment. Shorter ones cost more merges and broken prefetches (256: a fifth more time);
+    /// longer ones leave cores idle in the last part of a context.</summary>
     public const int SegmentTokens = 1024;
 
-    /// <summary>A unit of more than this part of a worker's share is split.</summary>
+    /// <summary>A block of rows that takes more than this part of a worker's share is split by segments.</summary>
     const int UnitsPerWorker = 4;
 
+    NativeBuffer _blocks = new(0);
     NativeBuffer _units = new(0);
     NativeBuffer _remaining = new(0);
     NativeBuffer _partials = new(0);
@@ -68,100 +58,99 @@ sealed unsafe class AttentionPlan : IDisposable
 
     public AttentionUnit* Units => (AttentionUnit*)_units.Address;
 
-    /// <summary>Floats of the partial result of one segment: outputs, maxima and sums of the rows.</summary>
-    public static int PartialFloats(int numRows, int dims) => numRows * dims + 2 * RowBlock;
-
+    /// <summary>Plans a call.</summary>
     public void Build(in AttentionJob job, int numWorkers)
     {
-        long cost = 0, partialFloats = 0;
-        int numUnits = 0, numSplit = 0;
+        // 1. Blocks of rows, and what all of them cost.
+        int maxBlocks = 0;
         for (int request = 0; request < job.NumSeqs; request++)
-            for (int row = 0; row < job.NumRows(request); row += RowBlock)
-                cost += job.NumKvHeads * Cost(job, request, row);
-        long maxCost = Math.Max(1, cost / (UnitsPerWorker * numWorkers));
-
-        for (int request = 0; request < job.NumSeqs; request++)
-            for (int row = 0; row < job.NumRows(request); row += RowBlock)
-            {
-                int numSegments = NumSegments(job, request, row);
-                bool isSplit = numSegments > 1 && Cost(job, request, row) > maxCost;
-                numUnits += job.NumKvHeads * (isSplit ? numSegments : 1);
-                if (!isSplit) continue;
-                numSplit += job.NumKvHeads;
-                partialFloats += (long)job.NumKvHeads * numSegments * PartialFloats(RowsAt(job, request, row), job.Dims);
-            }
-
-        Grow(ref _units, (long)numUnits * sizeof(AttentionUnit));
-        Grow(ref _remaining, numSplit * sizeof(int));
-        Grow(ref _partials, partialFloats * sizeof(float));
-        NumUnits = 0;
-        var remaining = (int*)_remaining.Address;
-        var partials = (float*)_partials.Address;
+            maxBlocks += (job.NumRows(request) + RowBlock.MaxRows - 1) / RowBlock.MaxRows;
+        var blocks = (RowBlock*)Grow(ref _blocks, (long)maxBlocks * sizeof(RowBlock));
+        int numBlocks = 0;
+        long cost = 0;
         for (int request = 0; request < job.NumSeqs; request++)
             // The last rows see the most tokens: the longest units go first, so that the workers end together.
-            for (int row = (job.NumRows(request) - 1) / RowBlock * RowBlock; row >= 0; row -= RowBlock)
-                for (int head = 0; head < job.NumKvHeads; head++)
-                    Add(job, request, head, row, maxCost, ref remaining, ref partials);
+            for (int row = (job.NumRows(request) - 1) / RowBlock.MaxRows * RowBlock.MaxRows; row >= 0; row -= RowBlock.MaxRows)
+            {
+                RowBlock block = Block(job, request, row);
+                if (block.NumRows == 0) continue;
+                blocks[numBlocks++] = block;
+                cost += block.Cost * job.NumKvHeads;
+            }
+
+        // 2. Which are split, and what that takes.
+        long maxCost = cost / (UnitsPerWorker * numWorkers);
+        int numUnits = 0, numSplit = 0;
+        long partialFloats = 0;
+        for (int i = 0; i < numBlocks; i++)
+        {
+            int numParts = NumParts(blocks[i], maxCost);
+            numUnits += job.NumKvHeads * numParts;
+            if (numParts == 1) continue;
+            numSplit += job.NumKvHeads;
+            partialFloats += (long)job.NumKvHeads * numParts * AttentionPartial.NumFloats(blocks[i].NumRows, job.Dims);
+        }
+
+        // 3. Units.
+        Grow(ref _units, (long)numUnits * sizeof(AttentionUnit));
+        var remaining = (int*)Grow(ref _remaining, numSplit * sizeof(int));
+        var partials = (float*)Grow(ref _partials, partialFloats * sizeof(float));
+        NumUnits = 0;
+        for (int i = 0; i < numBlocks; i++)
+        {
+            int numParts = NumParts(blocks[i], maxCost);
+            for (int head = 0; head < job.NumKvHeads; head++)
+            {
+                var unit = new AttentionUnit { Rows = blocks[i], KvHead = head };
+                if (numParts == 1)
+                {
+                    Add(unit, blocks[i].FirstSegment, blocks[i].EndSegment);
+                    continue;
+                }
+                unit.NumRemaining = remaining++;
+                unit.Partials = partials;
+                *unit.NumRemaining = numParts;
+                partials += (nint)numParts * AttentionPartial.NumFloats(blocks[i].NumRows, job.Dims);
+                for (int segment = blocks[i].FirstSegment; segment < blocks[i].EndSegment; segment++)
+                    Add(unit, segment, segment + 1);
+            }
+        }
     }
 
-    void Add(in AttentionJob job, int request, int head, int row, long maxCost, ref int* remaining, ref float* partials)
+    static RowBlock Block(in AttentionJob job, int request, int row)
     {
-        int numRows = RowsAt(job, request, row);
-        if (numRows <= 0) return;
-        int numSegments = NumSegments(job, request, row);
-        int firstSegment = FirstTile(job, request, row) * TileKernel.TileTokens / SegmentTokens;
-        var unit = new AttentionUnit
+        int numRows = Math.Min(RowBlock.MaxRows, job.NumRows(request) - row);
+        return new RowBlock
         {
-            Request = request, KvHead = head, FirstRow = row, NumRows = numRows,
-            FirstSegment = firstSegment, EndSegment = firstSegment + numSegments,
+            Request = request, FirstRow = row, NumRows = numRows,
+            FirstTile = job.FirstVisible(job.Position(request, row)) / TileKernel.TileTokens,
+            EndTile = job.Position(request, row + numRows - 1) / TileKernel.TileTokens + 1,
         };
-        if (numSegments == 1 || Cost(job, request, row) <= maxCost)
-        {
-            Units[NumUnits++] = unit;
-            return;
-        }
-        unit.Partials = partials;
-        unit.FirstPartial = firstSegment;
-        unit.NumPartials = numSegments;
-        unit.NumRemaining = remaining;
-        *remaining++ = numSegments;
-        partials += (long)numSegments * PartialFloats(numRows, job.Dims);
-        for (int segment = firstSegment; segment < firstSegment + numSegments; segment++)
-        {
-            unit.FirstSegment = segment;
-            unit.EndSegment = segment + 1;
-            Units[NumUnits++] = unit;
-        }
     }
 
-    static int RowsAt(in AttentionJob job, int request, int row) => Math.Min(RowBlock, job.NumRows(request) - row);
+    static int NumParts(in RowBlock block, long maxCost) =>
+        block.Cost > maxCost ? block.EndSegment - block.FirstSegment : 1;
 
-    static int FirstTile(in AttentionJob job, int request, int row) =>
-        job.FirstVisible(job.Position(request, row)) / TileKernel.TileTokens;
-
-    static int EndTile(in AttentionJob job, int request, int row) =>
-        job.Position(request, row + RowsAt(job, request, row) - 1) / TileKernel.TileTokens + 1;
-
-    static int NumSegments(in AttentionJob job, int request, int row)
+    void Add(AttentionUnit unit, int firstSegment, int endSegment)
     {
-        const int SegmentTiles = SegmentTokens / TileKernel.TileTokens;
-        return (EndTile(job, request, row) - 1) / SegmentTiles - FirstTile(job, request, row) / SegmentTiles + 1;
+        unit.FirstSegment = firstSegment;
+        unit.EndSegment = endSegment;
+        Units[NumUnits++] = unit;
     }
 
-    /// <summary>Tile steps of a unit.</summary>
-    static long Cost(in AttentionJob job, int request, int row) =>
-        (long)(EndTile(job, request, row) - FirstTile(job, request, row))
-        * ((RowsAt(job, request, row) + TileKernel.MaxRows - 1) / TileKernel.MaxRows);
-
-    static void Grow(ref NativeBuffer buffer, long sizeBytes)
+    static nint Grow(ref NativeBuffer buffer, long sizeBytes)
     {
-        if (buffer.SizeBytes >= sizeBytes) return;
-        buffer.Dispose();
-        buffer = new NativeBuffer(sizeBytes * 3 / 2);
+        if (buffer.SizeBytes < sizeBytes)
+        {
+            buffer.Dispose();
+            buffer = new NativeBuffer(sizeBytes * 3 / 2);
+        }
+        return buffer.Address;
     }
 
     public void Dispose()
     {
+        _blocks.Dispose();
         _units.Dispose();
         _remaining.Dispose();
         _partials.Dispose();

@@ -1,5 +1,5 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
-using Vllm.Kernels.Cpu.Simd;
 using Vllm.Kernels.Memory;
 
 namespace Vllm.Kernels.Cpu.Attention;
@@ -7,25 +7,39 @@ namespace Vllm.Kernels.Cpu.Attention;
 /// <summary>What one worker needs to do units of an <see cref="AttentionPlan"/>: scratch memory and the loop over tiles.</summary>
 sealed unsafe class AttentionWorker : IDisposable
 {
-    const int SegmentTiles = AttentionPlan.SegmentTokens / TileKernel.TileTokens;
-    const int MaxGroups = AttentionPlan.RowBlock / TileKernel.MaxRows;
+    const int MaxGroups = RowBlock.MaxRows / TileKernel.MaxRows;
+
+    /// <summary>Rows of a unit that one tile step takes.</summary>
+    struct RowGroup
+    {
+        public int FirstRow, NumRows;
+        public int FirstPosition, LastPosition;
+
+        /// <summary>First positions that the first and the last row see.</summary>
+        public int FirstVisible, LastFirstVisible;
+    }
 
     readonly NativeBuffer _arguments = new(sizeof(TileArguments));
+    readonly NativeBuffer _groups = new(MaxGroups * sizeof(RowGroup));
     readonly NativeBuffer _softmax = new(MaxGroups * sizeof(SoftmaxState));
-    NativeBuffer _queries = new(0);   // [RowBlock] packed rows
-    NativeBuffer _partials = new(0);  // [2] partial results: the running one and the current segment's
-    NativeBuffer _gathered = new(0);  // one tile of keys and values, for block sizes that are no multiple of 16
+    readonly TileFinder _finder = new();
+    NativeBuffer _queries = new(0);  // [RowBlock.MaxRows] packed rows
+    NativeBuffer _partials = new(0); // [2] partial results: the running one and the current segment's
 
     TileArguments* Arguments => (TileArguments*)_arguments.Address;
 
+    RowGroup* Groups => (RowGroup*)_groups.Address;
+
     SoftmaxState* Softmax => (SoftmaxState*)_softmax.Address;
 
-    /// <summary>Grows the scratch memory; not in the hot path.</summary>
-    public void Reserve(int queryRowBytes, int dims)
+    byte* Queries => (byte*)_queries.Address;
+
+    /// <summary>Grows the scratch memory to what a call needs.</summary>
+    public void Reserve(in AttentionJob job, TileKernel kernel)
     {
-        Grow(ref _queries, AttentionPlan.RowBlock * queryRowBytes);
-        Grow(ref _partials, 2 * AttentionPlan.PartialFloats(AttentionPlan.RowBlock, dims) * sizeof(float));
-        Grow(ref _gathered, 2 * TileKernel.TileTokens * dims * sizeof(float));
+        _finder.Reserve(job);
+        Grow(ref _queries, RowBlock.MaxRows * kernel.QueryRowBytes);
+        Grow(ref _partials, 2L * AttentionPartial.NumFloats(RowBlock.MaxRows, job.Dims) * sizeof(float));
     }
 
     static void Grow(ref NativeBuffer buffer, long sizeBytes)
@@ -35,215 +49,151 @@ sealed unsafe class AttentionWorker : IDisposable
         buffer = new NativeBuffer(sizeBytes);
     }
 
+    /// <summary>Does a unit. The results of its rows are complete when all units of these rows are done.</summary>
     public void Run(in AttentionJob job, in AttentionUnit unit, TileKernel kernel)
     {
-        PackQueries(job, unit, kernel);
-        int partialFloats = AttentionPlan.PartialFloats(unit.NumRows, job.Dims);
+        int numGroups = PrepareRows(job, unit, kernel);
         if (unit.Partials == null)
         {
-            var total = (float*)_partials.Address;
-            RunSegment(job, unit, unit.FirstSegment, kernel, total);
+            AttentionPartial total = Partial(job, unit, (float*)_partials.Address, 0);
+            AttentionPartial next = Partial(job, unit, (float*)_partials.Address, 1);
+            RunSegment(job, unit, unit.FirstSegment, kernel, numGroups, total);
             for (int segment = unit.FirstSegment + 1; segment < unit.EndSegment; segment++)
             {
-                RunSegment(job, unit, segment, kernel, total + partialFloats);
-                Merge(total, total + partialFloats, unit.NumRows, job.Dims);
+                RunSegment(job, unit, segment, kernel, numGroups, next);
+                total.Merge(next);
             }
             Finish(job, unit, total);
             return;
         }
-        RunSegment(job, unit, unit.FirstSegment, kernel,
-            unit.Partials + (nint)(unit.FirstSegment - unit.FirstPartial) * partialFloats);
+
+        AttentionPartial first = Partial(job, unit, unit.Partials, 0);
+        int index = unit.FirstSegment - unit.Rows.FirstSegment;
+        RunSegment(job, unit, unit.FirstSegment, kernel, numGroups, Partial(job, unit, unit.Partials, index));
         // Whoever comes last merges, always in the order of the segments.
         if (Interlocked.Decrement(ref *unit.NumRemaining) != 0) return;
-        for (int i = 1; i < unit.NumPartials; i++)
-            Merge(unit.Partials, unit.Partials + (nint)i * partialFloats, unit.NumRows, job.Dims);
-        Finish(job, unit, unit.Partials);
+        for (int i = 1; i < unit.Rows.EndSegment - unit.Rows.FirstSegment; i++)
+            first.Merge(Partial(job, unit, unit.Partials, i));
+        Finish(job, unit, first);
     }
 
-    void PackQueries(in AttentionJob job, in AttentionUnit unit, TileKernel kernel)
+    static AttentionPartial Partial(in AttentionJob job, in AttentionUnit unit, float* partials, int index) =>
+        new(partials + (nint)index * AttentionPartial.NumFloats(unit.Rows.NumRows, job.Dims), unit.Rows.NumRows, job.Dims);
+
+    /// <summary>Packs the queries and cuts the rows into groups of nearly equal size.</summary>
+    int PrepareRows(in AttentionJob job, in AttentionUnit unit, TileKernel kernel)
     {
-        for (int i = 0; i < unit.NumRows; i++)
-            kernel.PackQuery(RowOf(job, unit, i, job.Q), job.HeadDim, job.QueryScale,
-                (byte*)_queries.Address + (nint)i * kernel.QueryRowBytes);
+        int numRows = unit.Rows.NumRows, request = unit.Rows.Request;
+        for (int row = 0; row < numRows; row++)
+            kernel.PackQuery(
+                Row(job, unit, row, job.Q), job.HeadDim, job.QueryScale, Queries + (nint)row * kernel.QueryRowBytes);
+
+        int numGroups = (numRows + TileKernel.MaxRows - 1) / TileKernel.MaxRows;
+        for (int i = 0, row = 0; i < numGroups; row += Groups[i++].NumRows)
+        {
+            int groupRows = (numRows - row) / (numGroups - i);
+            int firstPosition = job.Position(request, unit.Rows.FirstRow + row);
+            int lastPosition = job.Position(request, unit.Rows.FirstRow + row + groupRows - 1);
+            Groups[i] = new RowGroup
+            {
+                FirstRow = row, NumRows = groupRows, FirstPosition = firstPosition, LastPosition = lastPosition,
+                FirstVisible = job.FirstVisible(firstPosition), LastFirstVisible = job.FirstVisible(lastPosition),
+            };
+        }
+        return numGroups;
     }
 
     /// <summary>A unit's row in q or in the output.</summary>
-    static float* RowOf(in AttentionJob job, in AttentionUnit unit, int i, Tensor tensor)
+    static float* Row(in AttentionJob job, in AttentionUnit unit, int row, Tensor tensor)
     {
-        (int token, int head) = Math.DivRem(unit.FirstRow + i, job.GroupSize);
-        return tensor.Float(job.QueryStart[unit.Request] + token)
+        (int token, int head) = Math.DivRem(unit.Rows.FirstRow + row, job.GroupSize);
+        return tensor.Float(job.QueryStart[unit.Rows.Request] + token)
             + (nint)(unit.KvHead * job.GroupSize + head) * job.HeadDim;
     }
 
-    /// <summary>Attention of the unit's rows over one segment. The result is [numRows, dims] unnormalized outputs, then
-    /// the rows' maxima, then their sums.</summary>
-    void RunSegment(in AttentionJob job, in AttentionUnit unit, int segment, TileKernel kernel, float* partial)
+    static void Finish(in AttentionJob job, in AttentionUnit unit, AttentionPartial total)
     {
-        int n = unit.NumRows, numGroups = (n + TileKernel.MaxRows - 1) / TileKernel.MaxRows;
-        int groupRows = (n + numGroups - 1) / numGroups; // even shares
-        int lastTile = job.Position(unit.Request, unit.FirstRow + n - 1) / TileKernel.TileTokens;
-        int firstTile = job.FirstVisible(job.Position(unit.Request, unit.FirstRow)) / TileKernel.TileTokens;
-        int first = Math.Max(firstTile, segment * SegmentTiles);
-        int end = Math.Min(lastTile + 1, (segment + 1) * SegmentTiles);
-
-        NativeMemory.Clear(partial, (nuint)(n * job.Dims) * sizeof(float));
-        for (int group = 0; group < numGroups; group++) Softmax[group].Reset();
-        TileArguments* a = Arguments;
-        for (int tile = first; tile < end; tile++)
-        {
-            SetTile(job, unit, tile, a->Keys, a->Values);
-            bool hasNext = tile + 1 < Math.Min(lastTile + 1, unit.EndSegment * SegmentTiles)
-                && job.BlockSize % TileKernel.SubTokens == 0;
-            if (hasNext) SetTile(job, unit, tile + 1, a->NextKeys, a->NextValues);
-            for (int group = 0; group < numGroups; group++)
-            {
-                int row = group * groupRows, numRows = Math.Min(groupRows, n - row);
-                if (numRows <= 0 || !SetVisible(job, unit, tile, row, numRows, out bool isMasked)) continue;
-                a->Queries = (byte*)_queries.Address + (nint)row * kernel.QueryRowBytes;
-                a->Output = partial + (nint)row * job.Dims;
-                a->Softmax = Softmax + group;
-                kernel.Run(a, numRows, isMasked, hasNext ? Prefetch(group, numGroups) : PrefetchLines.None);
-            }
-        }
-        for (int i = 0; i < n; i++)
-        {
-            (int group, int row) = Math.DivRem(i, groupRows);
-            Maxima(partial, n, job.Dims)[i] = Softmax[group].Maxima[SoftmaxState.MaximumIndex(row)];
-            Sums(partial, n, job.Dims)[i] = Softmax[group].Sum(row);
-        }
+        for (int row = 0; row < unit.Rows.NumRows; row++)
+            total.Finish(row, Row(job, unit, row, job.Output), job.HeadDim);
     }
 
-    static PrefetchLines Prefetch(int group, int numGroups) =>
+    /// <summary>Attention of the unit's rows over one segment.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
+    void RunSegment(
+        in AttentionJob job, in AttentionUnit unit, int segment, TileKernel kernel, int numGroups, AttentionPartial result)
+    {
+        NativeMemory.Clear(result.Outputs, (nuint)(unit.Rows.NumRows * job.Dims) * sizeof(float));
+        for (int i = 0; i < numGroups; i++) Softmax[i].Reset();
+
+        TileArguments* a = Arguments;
+        int first = Math.Max(unit.Rows.FirstTile, segment * RowBlock.SegmentTiles);
+        int end = Math.Min(unit.Rows.EndTile, (segment + 1) * RowBlock.SegmentTiles);
+        int unitEnd = Math.Min(unit.Rows.EndTile, unit.EndSegment * RowBlock.SegmentTiles);
+        _finder.Find(job, unit, first, a->Keys, a->Values);
+        for (int tile = first; tile < end; tile++)
+        {
+            bool hasNext = tile + 1 < unitEnd && !job.IsGathered;
+            if (hasNext) _finder.Find(job, unit, tile + 1, a->NextKeys, a->NextValues);
+            for (int i = 0; i < numGroups; i++)
+            {
+                ref RowGroup group = ref Groups[i];
+                if (!SeesTile(group, tile, out bool isMasked)) continue;
+                if (isMasked) SetVisible(job, unit, group, tile);
+                a->Queries = Queries + (nint)group.FirstRow * kernel.QueryRowBytes;
+                a->Output = result.Outputs + (nint)group.FirstRow * job.Dims;
+                a->Softmax = Softmax + i;
+                kernel.Run(a, group.NumRows, isMasked, hasNext ? PrefetchOf(i, numGroups) : PrefetchLines.None);
+            }
+            if (hasNext) a->MoveToNext();
+            else if (tile + 1 < end) _finder.Find(job, unit, tile + 1, a->Keys, a->Values);
+        }
+
+        for (int i = 0; i < numGroups; i++)
+            for (int row = 0; row < Groups[i].NumRows; row++)
+            {
+                result.Maxima[Groups[i].FirstRow + row] = Softmax[i].Maxima[SoftmaxState.MaximumIndex(row)];
+                result.Sums[Groups[i].FirstRow + row] = Softmax[i].Sum(row);
+            }
+    }
+
+    /// <summary>The first group to touch a tile prefetches the next; two groups share that, as with 8 query heads per KV
+    /// head one group alone does not live long enough to fetch a tile.</summary>
+    static PrefetchLines PrefetchOf(int group, int numGroups) =>
         numGroups == 1 ? PrefetchLines.All
         : group == 0 ? PrefetchLines.Even
         : group == 1 ? PrefetchLines.Odd
         : PrefetchLines.None;
 
-    static float* Maxima(float* partial, int numRows, int dims) => partial + (nint)numRows * dims;
-
-    static float* Sums(float* partial, int numRows, int dims) => Maxima(partial, numRows, dims) + AttentionPlan.RowBlock;
-
-    /// <summary>Sets the visible ranges of a group's rows. False if no row sees a token of the tile.</summary>
-    bool SetVisible(in AttentionJob job, in AttentionUnit unit, int tile, int row, int numRows, out bool isMasked)
+    /// <summary>Whether a row of the group sees a token of the tile, and whether one does not see all of them.</summary>
+    static bool SeesTile(in RowGroup group, int tile, out bool isMasked)
     {
-        int start = tile * TileKernel.TileTokens;
-        int firstPosition = job.Position(unit.Request, unit.FirstRow + row);
-        int lastPosition = job.Position(unit.Request, unit.FirstRow + row + numRows - 1);
-        isMasked = firstPosition < start + TileKernel.TileTokens - 1 || job.FirstVisible(lastPosition) > start;
-        if (lastPosition < start || job.FirstVisible(firstPosition) >= start + TileKernel.TileTokens) return false;
-        if (!isMasked) return true;
+        int start = tile * TileKernel.TileTokens, end = start + TileKernel.TileTokens;
+        isMasked = group.FirstPosition < end - 1 || group.LastFirstVisible > start;
+        return group.LastPosition >= start && group.FirstVisible < end;
+    }
+
+    /// <summary>Sets the tokens that each row sees.</summary>
+    void SetVisible(in AttentionJob job, in AttentionUnit unit, in RowGroup group, int tile)
+    {
         TileArguments* a = Arguments;
-        for (int i = 0; i < numRows; i++)
+        int start = tile * TileKernel.TileTokens;
+        for (int i = 0; i < group.NumRows; i++)
         {
-            int position = job.Position(unit.Request, unit.FirstRow + row + i);
+            int position = job.Position(unit.Rows.Request, unit.Rows.FirstRow + group.FirstRow + i);
             a->FirstVisible[i] = Math.Clamp(job.FirstVisible(position) - start, 0, TileKernel.TileTokens);
             a->EndVisible[i] = Math.Clamp(position + 1 - start, 0, TileKernel.TileTokens);
         }
         a->FirstPair = a->FirstVisible[0] / 2;
-        a->EndPair = (a->EndVisible[numRows - 1] + 1) / 2;
-        return true;
-    }
-
-    /// <summary>Finds the keys and values of a tile. Those of 16 tokens beyond the request's end point to its last
-    /// tokens: they are never visible, but their addresses must be readable.</summary>
-    void SetTile(in AttentionJob job, in AttentionUnit unit, int tile, long* keys, long* values)
-    {
-        if (job.BlockSize % TileKernel.SubTokens != 0)
-        {
-            GatherTile(job, unit, tile, keys, values);
-            return;
-        }
-        int* table = job.BlockTables + (nint)unit.Request * job.MaxBlocksPerSeq;
-        int lastSub = (job.SeqLens[unit.Request] - 1) / TileKernel.SubTokens;
-        for (int i = 0; i < TileKernel.TileTokens / TileKernel.SubTokens; i++)
-        {
-            int token = Math.Min(tile * (TileKernel.TileTokens / TileKernel.SubTokens) + i, lastSub) * TileKernel.SubTokens;
-            (int index, int column) = Math.DivRem(token, job.BlockSize);
-            byte* chunk = Chunk(job, unit, table[index]);
-            keys[i] = (long)(chunk + column * 4);
-            values[i] = (long)(chunk + job.ValuesOffset + (nint)(column / 2) * job.ValuePairRowBytes);
-        }
-    }
-
-    static byte* Chunk(in AttentionJob job, in AttentionUnit unit, int block) =>
-        job.Keys + ((nint)block * job.NumKvHeads + unit.KvHead) * job.ChunkBytes;
-
-    /// <summary>Copies a tile from blocks of any size into one block of <see cref="TileKernel.TileTokens"/>; invisible
-    /// tokens become 0. Slow, but block sizes that need it serve tests, not speed.</summary>
-    void GatherTile(in AttentionJob job, in AttentionUnit unit, int tile, long* keys, long* values)
-    {
-        const int T = TileKernel.TileTokens;
-        int* table = job.BlockTables + (nint)unit.Request * job.MaxBlocksPerSeq;
-        int elementBytes = job.ValuePairRowBytes / job.Dims / 2;
-        nint tileBytes = (nint)T * job.Dims * elementBytes;
-        var gathered = (byte*)_gathered.Address;
-        NativeMemory.Clear(gathered, (nuint)(2 * tileBytes));
-        int visibleFrom = job.FirstVisible(job.Position(unit.Request, unit.FirstRow));
-        for (int t = Math.Max(0, visibleFrom - tile * T); t < Math.Min(T, job.SeqLens[unit.Request] - tile * T); t++)
-        {
-            (int index, int column) = Math.DivRem(tile * T + t, job.BlockSize);
-            byte* chunk = Chunk(job, unit, table[index]);
-            for (int d = 0; d < job.Dims; d++)
-            {
-                Copy(chunk + PairElement(d, column, job.Columns, elementBytes),
-                    gathered + PairElement(d, t, T, elementBytes), elementBytes);
-                Copy(chunk + job.ValuesOffset + PairElement(column, d, job.Dims, elementBytes),
-                    gathered + tileBytes + PairElement(t, d, job.Dims, elementBytes), elementBytes);
-            }
-        }
-        for (int i = 0; i < T / TileKernel.SubTokens; i++)
-        {
-            keys[i] = (long)(gathered + i * TileKernel.SubTokens * 4);
-            values[i] = (long)(gathered + tileBytes + (nint)i * (TileKernel.SubTokens / 2) * job.ValuePairRowBytes);
-        }
-    }
-
-    /// <summary>Offset of an element in pair rows (see <see cref="IKvElement"/>).</summary>
-    static nint PairElement(int row, int column, int numColumns, int elementBytes) =>
-        elementBytes == 2
-            ? ((nint)(row / 2) * numColumns + column) * 4 + row % 2 * 2
-            : ((nint)row * numColumns + column) * 4;
-
-    static void Copy(byte* source, byte* destination, int numBytes)
-    {
-        if (numBytes == 2) *(ushort*)destination = *(ushort*)source;
-        else *(uint*)destination = *(uint*)source;
-    }
-
-    /// <summary>total = total and part, as one softmax over both.</summary>
-    static void Merge(float* total, float* part, int numRows, int dims)
-    {
-        for (int i = 0; i < numRows; i++)
-        {
-            float* m = Maxima(total, numRows, dims) + i, sum = Sums(total, numRows, dims) + i;
-            float partMaximum = Maxima(part, numRows, dims)[i], newMaximum = MathF.Max(*m, partMaximum);
-            float factor = FloatMath.Exp2(new Float1(*m - newMaximum)).Value;
-            float partFactor = FloatMath.Exp2(new Float1(partMaximum - newMaximum)).Value;
-            *m = newMaximum;
-            *sum = *sum * factor + Sums(part, numRows, dims)[i] * partFactor;
-            float* output = total + (nint)i * dims, partOutput = part + (nint)i * dims;
-            for (int d = 0; d < dims; d++) output[d] = output[d] * factor + partOutput[d] * partFactor;
-        }
-    }
-
-    /// <summary>output = total / sum.</summary>
-    static void Finish(in AttentionJob job, in AttentionUnit unit, float* total)
-    {
-        for (int i = 0; i < unit.NumRows; i++)
-        {
-            float* source = total + (nint)i * job.Dims, output = RowOf(job, unit, i, job.Output);
-            float inverse = 1 / Sums(total, unit.NumRows, job.Dims)[i];
-            // Adding 0 turns -0 into +0: the sign of a zero is the one thing that masked tokens can change.
-            for (int d = 0; d < job.HeadDim; d++) output[d] = source[d] * inverse + 0f;
-        }
+        a->EndPair = (a->EndVisible[group.NumRows - 1] + 1) / 2;
     }
 
     public void Dispose()
     {
         _arguments.Dispose();
+        _groups.Dispose();
         _softmax.Dispose();
+        _finder.Dispose();
         _queries.Dispose();
         _partials.Dispose();
-        _gathered.Dispose();
     }
 }

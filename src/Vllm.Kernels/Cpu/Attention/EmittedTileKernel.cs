@@ -3,7 +3,7 @@ using Vllm.Kernels.Cpu.Simd;
 
 namespace Vllm.Kernels.Cpu.Attention;
 
-/// <summary>The tile step for BF16 in emitted AVX-512 code (see <see cref="TileEmitter"/>): twice as fast as the best C#
+/// <summary>The tile step for BF16 in emitted AVX-512 code (see <see cref="AttentionTileEmitter"/>): twice as fast as the best C#
 /// can be, which has no 512-bit <c>vdpbf16ps</c>. Code for a number of rows, a mask and a prefetch is emitted when
 /// first needed.</summary>
 /// <param name="dims">Stored dims per head, a multiple of 16.</param>
@@ -46,7 +46,7 @@ sealed unsafe class EmittedTileKernel(int dims, int columns) : TileKernel
             if (_code[index] == 0)
                 Volatile.Write(ref _code[index], _compiler.Compile(
                     $"attention tile {numRows} x {dims}, blocks of {columns}, {numMaskedSubs} masked, prefetch {prefetch}",
-                    a => new TileEmitter(a, dims, columns, numRows, numMaskedSubs, prefetch).Emit()));
+                    a => new AttentionTileEmitter(a, dims, columns, numRows, numMaskedSubs, prefetch).Emit()));
             return _code[index];
         }
     }

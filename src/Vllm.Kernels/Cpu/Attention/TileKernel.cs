@@ -86,6 +86,16 @@ unsafe struct TileArguments
     /// <summary>Token pairs that hold the visible tokens of all rows, [first, end) of 32. Only for masked calls.</summary>
     public long FirstPair;
     public long EndPair;
+
+    /// <summary>The next tile becomes the current one.</summary>
+    public void MoveToNext()
+    {
+        for (int i = 0; i < 4; i++)
+        {
+            Keys[i] = NextKeys[i];
+            Values[i] = NextValues[i];
+        }
+    }
 }
 
 /// <summary>Online-softmax state of a group of up to 6 rows. Sums are kept by lane until the end.</summary>

@@ -72,7 +72,8 @@ sealed unsafe partial class ExecutableMemory : IDisposable
             : Protect(address, sizeBytes, ProtectRead | ProtectWrite) == 0);
 
         public static void MakeExecutable(nint address, nint sizeBytes) => Check(OperatingSystem.IsWindows()
-            ? VirtualProtect(address, sizeBytes, PageExecuteRead, out _) && FlushInstructionCache(-1, address, sizeBytes)
+            ? VirtualProtect(address, sizeBytes, PageExecuteRead, out _)
+                && FlushInstructionCache(-1, address, sizeBytes)
             : Protect(address, sizeBytes, ProtectRead | ProtectExecute) == 0);
 
         public static void Release(nint address, nint sizeBytes) => Check(OperatingSystem.IsWindows()

@@ -3,7 +3,8 @@ using Iced.Intel;
 
 namespace Vllm.Kernels.Cpu.CodeGen;
 
-/// <summary>Assembles kernels into executable memory. <c>VLLM_KERNEL_LISTING=1</c> prints each to standard error.</summary>
+/// <summary>Assembles kernels into executable memory. <c>VLLM_KERNEL_LISTING=1</c> prints each to standard
+/// error.</summary>
 sealed class KernelCompiler : IDisposable
 {
     readonly ExecutableMemory _memory = new();

@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 
 namespace Vllm.Kernels.Cpu.MatMul;
 
@@ -115,7 +116,8 @@ static unsafe class ActivationRows
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     static void RoundToBF16(float* x, int numColumns, ushort* target)
     {
-        Vector512<uint> one = Vector512.Create(1u), half = Vector512.Create(0x7FFFu), quiet = Vector512.Create(0x400000u);
+        Vector512<uint> one = Vector512.Create(1u), half = Vector512.Create(0x7FFFu);
+        Vector512<uint> quiet = Vector512.Create(0x400000u);
         for (int k = 0; k < numColumns; k += 32)
         {
             Vector512.Narrow(Round16(Vector512.Load(x + k)), Round16(Vector512.Load(x + k + 16))).Store(target + k);
@@ -125,12 +127,16 @@ static unsafe class ActivationRows
         {
             Vector512<uint> bits = values.AsUInt32();
             Vector512<uint> rounded = bits + half + ((bits >>> 16) & one);
-            return Vector512.ConditionalSelect(Vector512.Equals(values, values).AsUInt32(), rounded, bits | quiet) >>> 16;
+            Vector512<uint> isNumber = Vector512.Equals(values, values).AsUInt32();
+            return Vector512.ConditionalSelect(isNumber, rounded, bits | quiet) >>> 16;
         }
     }
 
+    /// <summary>To nearest, ties to even: what the conversion instruction does by itself.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    static Vector512<int> Round(Vector512<float> values) => Vector512.ConvertToInt32Native(Vector512.Round(values));
+    static Vector512<int> Round(Vector512<float> values) => Avx512F.IsSupported
+        ? Avx512F.ConvertToVector512Int32(values)
+        : Vector512.ConvertToInt32Native(Vector512.Round(values));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     static float MaxAcross(Vector512<float> values)
@@ -145,6 +151,12 @@ static unsafe class ActivationRows
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     static void StoreCodes(Vector512<int> codes, byte* target)
     {
+        if (Avx512F.IsSupported)
+        {
+            Avx512F.ConvertToVector128SByte(codes).Store((sbyte*)target);
+            return;
+        }
+
         Vector256<short> shorts = Vector256.Narrow(codes.GetLower(), codes.GetUpper());
         Vector128.Narrow(shorts.GetLower(), shorts.GetUpper()).Store((sbyte*)target);
     }

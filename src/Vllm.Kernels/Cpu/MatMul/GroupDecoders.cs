@@ -166,8 +166,46 @@ readonly unsafe struct Q6_KDecoder : IGroupDecoder
     }
 }
 
+readonly unsafe struct IQ4_NLDecoder : IGroupDecoder
+{
+    public static PanelFormat Format => PanelFormat.Int8;
+
+    public static (Half Scale, Half Min) Decode(byte* row, int group, byte* codes)
+    {
+        BlockIQ4_NL* block = (BlockIQ4_NL*)row + group;
+        Nibbles.LookUp(block->Qs, codes);
+        return (block->D, default);
+    }
+}
+
+readonly unsafe struct IQ4_XSDecoder : IGroupDecoder
+{
+    public static PanelFormat Format => PanelFormat.Int8;
+
+    public static (Half Scale, Half Min) Decode(byte* row, int group, byte* codes)
+    {
+        BlockIQ4_XS* block = (BlockIQ4_XS*)row + group / 8;
+        group %= 8;
+        Nibbles.LookUp(block->Qs + group * 16, codes);
+        int low = block->ScalesL[group / 2] >> (group % 2 * 4) & 0xF;
+        int high = block->ScalesH >> (group * 2) & 3;
+        return ((Half)((float)block->D * ((low | high << 4) - 32)), default);
+    }
+}
+
 static unsafe class Nibbles
 {
+    /// <summary>16 bytes to 32 values of the IQ4_NL table, 128 added.</summary>
+    public static void LookUp(byte* qs, byte* codes)
+    {
+        Split(qs, codes);
+        for (int i = 0; i < 32; i += 16)
+        {
+            Vector128<byte> values = Codes.LookUp(Codes.IQ4_NL, Vector128.Load(codes + i)).AsByte();
+            (values ^ Vector128.Create((byte)0x80)).Store(codes + i);
+        }
+    }
+
     /// <summary>16 bytes to 32 codes: the low nibbles, then the high ones.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Split(byte* qs, byte* codes)

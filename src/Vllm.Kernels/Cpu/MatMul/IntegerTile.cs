@@ -114,10 +114,11 @@ sealed class IntegerTile(PanelFormat format) : TileEmitter(format)
             for (int half = 0; half < 2; half++)
             {
                 AssemblerRegisterZMM dot = Dot(row, half), sum = Sum(numRows, row, half);
+                int tail = TailOffset(group);
                 a.vcvtdq2ps(dot, dot);
                 a.vmulps(dot, dot, Weights[half]);
-                a.vfmadd231ps(sum, dot, Broadcast(row, TailOffset(group) + GroupTail.ScaleOffset));
-                if (Format.HasMin) a.vfmadd231ps(sum, Mins[half], Broadcast(row, TailOffset(group) + GroupTail.ScaledSumOffset));
+                a.vfmadd231ps(sum, dot, Broadcast(row, tail + GroupTail.ScaleOffset));
+                if (Format.HasMin) a.vfmadd231ps(sum, Mins[half], Broadcast(row, tail + GroupTail.ScaledSumOffset));
             }
         }
     }

@@ -16,7 +16,8 @@ sealed unsafe class MatMulKernel : IDisposable
     /// <summary>Rows that pass over a panel together; their activations fit the L2 cache.</summary>
     public const int SlabRows = 256;
 
-    /// <summary>Converting this many elements takes as long as a barrier; fewer are converted by the caller alone.</summary>
+    /// <summary>Converting this many elements takes about 1 µs; fewer are converted by the caller alone, as a barrier
+    /// would cost as much.</summary>
     const int MaxElementsConvertedAlone = 4096;
 
     readonly WorkerTeam _team;
@@ -53,7 +54,11 @@ sealed unsafe class MatMulKernel : IDisposable
     public void Run(Tensor x, PackedWeight weight, Tensor output)
     {
         if (x.NumColumns != weight.NumInputs || output.NumColumns != weight.NumOutputs || x.NumRows != output.NumRows)
-            throw new ArgumentException($"{weight.Name} [{weight.NumOutputs}, {weight.NumInputs}]: x {x}, output {output}");
+        {
+            throw new ArgumentException(
+                $"{weight.Name} [{weight.NumOutputs}, {weight.NumInputs}]: x {x}, output {output}");
+        }
+
         if (x.NumRows == 0) return;
         (_x, _weight, _output) = (x, weight, output);
         PrepareConversion();
@@ -70,8 +75,14 @@ sealed unsafe class MatMulKernel : IDisposable
 
     static Dictionary<PanelFormat, MatMulVariant> Choose(MatMulVariant[] variants, string? name)
     {
-        if (!string.IsNullOrEmpty(name) && !variants.Any(variant => variant.Name == name))
-            throw new ArgumentException($"no variant '{name}' of the matrix product: {string.Join(", ", variants.Select(v => v.Name))}");
+        IEnumerable<string> supported =
+            variants.Where(variant => PanelFormat.All.Any(variant.Supports)).Select(variant => variant.Name);
+        if (!string.IsNullOrEmpty(name) && !supported.Contains(name))
+        {
+            throw new ArgumentException(
+                $"matrix product '{name}': this machine can run {string.Join(", ", supported)}", nameof(name));
+        }
+
         var chosen = new Dictionary<PanelFormat, MatMulVariant>();
         foreach (PanelFormat format in PanelFormat.All)
         {
@@ -113,7 +124,8 @@ sealed unsafe class MatMulKernel : IDisposable
             numDone |= 1 << (int)form;
             nint stride = ActivationRows.RowBytes(form, _x.NumColumns);
             byte* target = (byte*)_converted[(int)form]!.Address;
-            for (int row = first; row < end; row++) ActivationRows.Convert(form, _x.Float(row), _x.NumColumns, target + row * stride);
+            for (int row = first; row < end; row++)
+                ActivationRows.Convert(form, _x.Float(row), _x.NumColumns, target + row * stride);
         }
     }
 
@@ -139,12 +151,13 @@ sealed unsafe class MatMulKernel : IDisposable
     void MultiplySlab(PanelGroup group, int firstRow, int numRows, Partition partition, int worker)
     {
         ActivationForm form = group.Format.Activations;
-        nint xStride = form == ActivationForm.F32 ? (nint)_x.RowStride * sizeof(float) : ActivationRows.RowBytes(form, _x.NumColumns);
-        byte* x = form == ActivationForm.F32 ? (byte*)_x.Address : (byte*)_converted[(int)form]!.Address;
+        (nint x, nint xStride) = form == ActivationForm.F32
+            ? (_x.Address, (nint)_x.RowStride * sizeof(float))
+            : (_converted[(int)form]!.Address, ActivationRows.RowBytes(form, _x.NumColumns));
         nint scratch = _scratch.Address + (nint)worker * 2 * MatMulVariant.ScratchBytes;
         var product = new PanelProduct
         {
-            X = x + firstRow * xStride,
+            X = (byte*)x + firstRow * xStride,
             XStrideBytes = xStride,
             NumRows = numRows,
             NumBlocks = group.NumBlocks,

@@ -35,19 +35,28 @@ sealed unsafe class PackedWeight : Weight
     /// <param name="bias">[sum of rows], or empty.</param>
     /// <param name="dtype">F32 keeps exactly dequantized values; F16 and BF16 say what floating-point files become, and
     /// keep quantized files quantized.</param>
-    public static PackedWeight Create(WorkerTeam team, IReadOnlyList<StoredMatrix> parts, ReadOnlySpan<float> bias, DType dtype)
+    public static PackedWeight Create(
+        WorkerTeam team, IReadOnlyList<StoredMatrix> parts, ReadOnlySpan<float> bias, DType dtype)
     {
         ArgumentOutOfRangeException.ThrowIfZero(parts.Count, nameof(parts));
         int numInputs = parts[0].NumColumns;
         foreach (StoredMatrix part in parts)
-            if (part.NumColumns != numInputs)
-                throw new ArgumentException($"{part.Name} has {part.NumColumns} columns, {parts[0].Name} {numInputs}", nameof(parts));
+        {
+            if (part.NumColumns == numInputs) continue;
+            throw new ArgumentException(
+                $"{part.Name} has {part.NumColumns} columns, {parts[0].Name} {numInputs}", nameof(parts));
+        }
+
         int numOutputs = parts.Sum(part => part.NumRows);
         if (!bias.IsEmpty && bias.Length != numOutputs)
-            throw new ArgumentException($"{parts[0].Name}: a bias of {bias.Length} for {numOutputs} outputs", nameof(bias));
+        {
+            throw new ArgumentException(
+                $"{parts[0].Name}: a bias of {bias.Length} for {numOutputs} outputs", nameof(bias));
+        }
 
         List<(PanelFormat Format, List<StoredMatrix> Parts)> runs = RunsOfOneFormat(parts, dtype);
-        var panels = new NativeBuffer(runs.Sum(run => PanelGroup.GroupBytes(run.Format, NumRows(run.Parts), numInputs)));
+        long panelsBytes = runs.Sum(run => PanelGroup.GroupBytes(run.Format, NumRows(run.Parts), numInputs));
+        var panels = new NativeBuffer(panelsBytes);
         var groups = new PanelGroup[runs.Count];
         byte* address = (byte*)panels.Address;
         int firstOutput = 0;
@@ -94,7 +103,8 @@ sealed unsafe class PackedWeight : Weight
         return Groups[i];
     }
 
-    static List<(PanelFormat Format, List<StoredMatrix> Parts)> RunsOfOneFormat(IReadOnlyList<StoredMatrix> parts, DType dtype)
+    static List<(PanelFormat Format, List<StoredMatrix> Parts)> RunsOfOneFormat(
+        IReadOnlyList<StoredMatrix> parts, DType dtype)
     {
         var runs = new List<(PanelFormat Format, List<StoredMatrix> Parts)>();
         foreach (StoredMatrix part in parts)

@@ -44,7 +44,7 @@ sealed class PanelFormat
     /// <summary>[K / 2][32][2], in blocks of 8 columns.</summary>
     public static PanelFormat BF16 { get; } = new("bf16", ActivationForm.BF16, 8, 4 * LineBytes);
 
-    /// <summary>Q8_0, Q5_0, IQ4_NL.</summary>
+    /// <summary>Q8_0, Q5_0, IQ4_NL, IQ4_XS.</summary>
     public static PanelFormat Int8 { get; } = Quantized("int8 g32", 32, 8, false);
 
     /// <summary>Q5_1, Q5_K.</summary>
@@ -88,7 +88,8 @@ sealed class PanelFormat
 
     public bool IsQuantized => CodeBits != 0;
 
-    /// <summary>The code of weight 0 where there is no min. Unsigned codes are what <c>vpdpbusd</c> multiplies.</summary>
+    /// <summary>The code of weight 0 where there is no min. Unsigned codes are what <c>vpdpbusd</c>
+    /// multiplies.</summary>
     public int CodeOffset => CodeBits == 8 ? 128 : HasMin ? 0 : 8;
 
     public int GroupsPerBlock => BlockColumns / GroupSize;
@@ -109,6 +110,11 @@ sealed class PanelFormat
         int groupsPerBlock = 8 / codeBits;
         int blockBytes = groupSize / 4 * LineBytes + groupsPerBlock * ScalesBytes * (hasMin ? 2 : 1);
         ActivationForm form = groupSize == 32 ? ActivationForm.Int8G32 : ActivationForm.Int8G16;
-        return new(name, form, groupSize * groupsPerBlock, blockBytes) { GroupSize = groupSize, CodeBits = codeBits, HasMin = hasMin };
+        return new(name, form, groupSize * groupsPerBlock, blockBytes)
+        {
+            GroupSize = groupSize,
+            CodeBits = codeBits,
+            HasMin = hasMin,
+        };
     }
 }

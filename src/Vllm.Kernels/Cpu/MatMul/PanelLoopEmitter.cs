@@ -77,7 +77,8 @@ static class PanelLoopEmitter
 
         a.Label(ref chunk);
         EmitStartChunk(a);
-        if (numRows < tile.MaxRows) EmitRowBlocks(a, tile, numRows + 1, numPrefetches, nameof(PanelLoopArguments.NumLargeRowBlocks));
+        if (numRows < tile.MaxRows)
+            EmitRowBlocks(a, tile, numRows + 1, numPrefetches, nameof(PanelLoopArguments.NumLargeRowBlocks));
         EmitRowBlocks(a, tile, numRows, numPrefetches, nameof(PanelLoopArguments.NumSmallRowBlocks));
         a.imul(rax, r13, tile.BlockXBytes);
         a.add(Local(XChunk), rax);

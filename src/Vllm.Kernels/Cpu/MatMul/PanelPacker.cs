@@ -1,12 +1,17 @@
 using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
 using Vllm.Kernels.Cpu.Threading;
 using Vllm.Kernels.Formats;
+using Vllm.Kernels.Memory;
 
 namespace Vllm.Kernels.Cpu.MatMul;
 
 /// <summary>Turns stored rows into panels, on all workers, straight from the stored bytes.</summary>
 static unsafe class PanelPacker
 {
+    /// <summary>128 lines of 128 bytes: half of a 32 KB L1 cache.</summary>
+    const int WordsPerPiece = 128;
+
     /// <summary>How a stored type is packed for a compute type. Formats without a decoder of groups are packed by
     /// value.</summary>
     public static PanelFormat FormatFor(GgmlType type, DType dtype) => (type, dtype) switch
@@ -22,14 +27,16 @@ static unsafe class PanelPacker
         (GgmlType.Q4_K, _) => Q4_KDecoder.Format,
         (GgmlType.Q5_K, _) => Q5_KDecoder.Format,
         (GgmlType.Q6_K, _) => Q6_KDecoder.Format,
+        (GgmlType.IQ4_NL, _) => IQ4_NLDecoder.Format,
+        (GgmlType.IQ4_XS, _) => IQ4_XSDecoder.Format,
         (_, DType.F16) => PanelFormat.F16,
         (_, DType.BF16) => PanelFormat.BF16,
         _ => throw new ArgumentOutOfRangeException(nameof(dtype), dtype, "no matrix product in this type"),
     };
 
-    /// <summary>Fills the group's panels.</summary>
+    /// <summary>Fills the group's panels, padding included.</summary>
     /// <param name="team">Each worker packs a stretch of panels.</param>
-    /// <param name="group">Zeroed.</param>
+    /// <param name="group">Where to.</param>
     /// <param name="parts">Its rows, stacked.</param>
     public static void Pack(WorkerTeam team, PanelGroup group, List<StoredMatrix> parts) =>
         team.ParallelFor(group.NumPanels, panel => PackPanel(group, parts, panel));
@@ -37,22 +44,40 @@ static unsafe class PanelPacker
     static void PackPanel(PanelGroup group, List<StoredMatrix> parts, int panel)
     {
         byte* target = group.Address + panel * group.PanelBytes;
-        float[] values = group.Format.IsQuantized ? [] : new float[group.NumInputs];
+        NativeMemory.Clear(target, (nuint)group.PanelBytes);
         int firstOutput = panel * PanelFormat.PanelColumns;
         int numColumns = Math.Min(PanelFormat.PanelColumns, group.NumOutputs - firstOutput);
+        if (group.Format.IsQuantized) PackCodes(group, parts, firstOutput, numColumns, target);
+        else PackValues(group, parts, firstOutput, numColumns, target);
+    }
+
+    static void PackCodes(PanelGroup group, List<StoredMatrix> parts, int firstOutput, int numColumns, byte* target)
+    {
         for (int column = 0; column < numColumns; column++)
         {
             (StoredMatrix part, int row) = Locate(parts, firstOutput + column);
-            if (group.Format.IsQuantized)
-            {
-                fixed (byte* stored = part.RowBytes(row)) PackCodes(part.Type, stored, group, target, column);
-            }
-            else
-            {
-                part.DequantizeRow(row, values);
-                PackFloats(group.Format, values, target, column);
-            }
+            fixed (byte* stored = part.RowBytes(row)) PackCodes(part.Type, stored, group, target, column);
         }
+    }
+
+    /// <summary>Dequantizes the panel's rows, then writes them as its columns.</summary>
+    static void PackValues(PanelGroup group, List<StoredMatrix> parts, int firstOutput, int numColumns, byte* target)
+    {
+        int numInputs = group.NumInputs;
+        int rowBytes = ActivationRows.RowBytes(ActivationForm.F32, numInputs);
+        using var rows = new NativeBuffer((long)rowBytes * (PanelFormat.PanelColumns + 1)); // and one to convert from
+        byte* spare = (byte*)rows.Address + (nint)rowBytes * PanelFormat.PanelColumns;
+        for (int column = 0; column < numColumns; column++)
+        {
+            (StoredMatrix part, int row) = Locate(parts, firstOutput + column);
+            byte* values = (byte*)rows.Address + (nint)rowBytes * column;
+            bool isBF16 = group.Format == PanelFormat.BF16;
+            part.DequantizeRow(row, new Span<float>(isBF16 ? spare : values, numInputs));
+            if (isBF16) ActivationRows.Convert(ActivationForm.BF16, (float*)spare, numInputs, values);
+        }
+
+        if (group.Format == PanelFormat.F16) WriteHalves((float*)rows.Address, rowBytes, numInputs, (Half*)target);
+        else WriteWords((uint*)rows.Address, rowBytes, (int)(group.PanelBytes / PanelFormat.LineBytes), (uint*)target);
     }
 
     static (StoredMatrix Part, int Row) Locate(List<StoredMatrix> parts, int row)
@@ -76,12 +101,15 @@ static unsafe class PanelPacker
             case GgmlType.Q4_K: PackCodes<Q4_KDecoder>(stored, group, target, column); break;
             case GgmlType.Q5_K: PackCodes<Q5_KDecoder>(stored, group, target, column); break;
             case GgmlType.Q6_K: PackCodes<Q6_KDecoder>(stored, group, target, column); break;
+            case GgmlType.IQ4_NL: PackCodes<IQ4_NLDecoder>(stored, group, target, column); break;
+            case GgmlType.IQ4_XS: PackCodes<IQ4_XSDecoder>(stored, group, target, column); break;
             default: throw new ArgumentOutOfRangeException(nameof(type), type, "not packed as codes");
         }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
-    static void PackCodes<TDecoder>(byte* stored, PanelGroup panels, byte* block, int column) where TDecoder : IGroupDecoder
+    static void PackCodes<TDecoder>(byte* stored, PanelGroup panels, byte* block, int column)
+        where TDecoder : IGroupDecoder
     {
         PanelFormat format = TDecoder.Format;
         int numLines = format.LinesPerGroup, groupsPerBlock = format.GroupsPerBlock, blockBytes = format.BlockBytes;
@@ -92,22 +120,38 @@ static unsafe class PanelPacker
             (Half scale, Half min) = TDecoder.Decode(stored, group, codes);
             int inBlock = group % groupsPerBlock;
             uint* line = (uint*)block + column;
-            for (int u = 0; u < numLines; u++, line += PanelFormat.PanelColumns) *line |= ((uint*)codes)[u] << (4 * inBlock);
+            for (int u = 0; u < numLines; u++, line += PanelFormat.PanelColumns)
+                *line |= ((uint*)codes)[u] << (4 * inBlock);
             ((Half*)(block + format.ScaleOffset(inBlock)))[column] = scale;
             if (format.HasMin) ((Half*)(block + format.MinOffset(inBlock)))[column] = min;
             if (inBlock == groupsPerBlock - 1) block += blockBytes;
         }
     }
 
+    /// <summary>target[word][column] = row column, word; a word is an fp32 or two bf16. In pieces that stay in
+    /// L1.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
-    static void PackFloats(PanelFormat format, ReadOnlySpan<float> values, byte* target, int column)
+    static void WriteWords(uint* rows, nint rowBytes, int numWords, uint* target)
     {
-        const int Columns = PanelFormat.PanelColumns;
-        for (int k = 0; k < values.Length; k++)
+        for (int first = 0; first < numWords; first += WordsPerPiece)
         {
-            if (format == PanelFormat.F32) ((float*)target)[(nint)k * Columns + column] = values[k];
-            else if (format == PanelFormat.F16) ((Half*)target)[(nint)k * Columns + column] = (Half)values[k];
-            else ((ushort*)target)[((nint)(k / 2) * Columns + column) * 2 + k % 2] = BFloat16.FromSingle(values[k]);
+            int end = Math.Min(first + WordsPerPiece, numWords);
+            for (int column = 0; column < PanelFormat.PanelColumns; column++)
+            {
+                uint* row = (uint*)((byte*)rows + column * rowBytes);
+                for (int word = first; word < end; word++)
+                    target[(nint)word * PanelFormat.PanelColumns + column] = row[word];
+            }
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
+    static void WriteHalves(float* rows, nint rowBytes, int numValues, Half* target)
+    {
+        for (int column = 0; column < PanelFormat.PanelColumns; column++)
+        {
+            float* row = (float*)((byte*)rows + column * rowBytes);
+            for (int k = 0; k < numValues; k++) target[(nint)k * PanelFormat.PanelColumns + column] = (Half)row[k];
         }
     }
 }

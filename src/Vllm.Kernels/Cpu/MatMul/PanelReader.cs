@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace Vllm.Kernels.Cpu.MatMul;
 
 /// <summary>Reads weights back out of panels, as floats.</summary>
@@ -12,6 +14,7 @@ static unsafe class PanelReader
         else ReadFloats(group.Format, source, column, row);
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     static void ReadCodes(PanelFormat format, byte* block, int column, Span<float> row)
     {
         for (int first = 0, group = 0; first < row.Length; first += format.GroupSize, group++)
@@ -31,6 +34,7 @@ static unsafe class PanelReader
         }
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     static void ReadFloats(PanelFormat format, byte* source, int column, Span<float> row)
     {
         const int Columns = PanelFormat.PanelColumns;
@@ -47,11 +51,4 @@ static unsafe class PanelReader
 static class BFloat16
 {
     public static float ToSingle(ushort bits) => BitConverter.UInt32BitsToSingle((uint)bits << 16);
-
-    /// <summary>Rounds to nearest, ties to even; NaN stays NaN.</summary>
-    public static ushort FromSingle(float value)
-    {
-        uint bits = BitConverter.SingleToUInt32Bits(value);
-        return (ushort)((float.IsNaN(value) ? bits | 0x400000 : bits + 0x7FFF + (bits >> 16 & 1)) >> 16);
-    }
 }

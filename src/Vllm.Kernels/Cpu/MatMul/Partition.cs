@@ -8,8 +8,8 @@ readonly record struct Partition(int FirstRow, int EndRow, int FirstPanel, int E
 
     public int NumPanels => EndPanel - FirstPanel;
 
-    /// <summary>Splits by panels into p shares times rows into r shares, p * r = numWorkers, so that the largest share is
-    /// least; of equals the one with the fewest row shares, as each of those reads the weights again.</summary>
+    /// <summary>Splits by panels into p shares times rows into r shares, p * r = numWorkers, so that the largest share
+    /// is least; of equals the one with the fewest row shares, as each of those reads the weights again.</summary>
     public static Partition Of(int numRows, int numPanels, int worker, int numWorkers)
     {
         int numUnits = (numRows + RowUnit - 1) / RowUnit;

@@ -35,7 +35,8 @@ sealed unsafe class ScalarMatMul : MatMulVariant
             {
                 GroupTail* tail = (GroupTail*)(x + format.GroupSize);
                 int dot = tail->MinusSum * format.CodeOffset;
-                for (int k = 0; k < format.GroupSize; k++) dot += Code(format, block, group, k, column) * ((sbyte*)x)[k];
+                for (int k = 0; k < format.GroupSize; k++)
+                    dot += Code(format, block, group, k, column) * ((sbyte*)x)[k];
                 float scaled = dot * (float)((Half*)(block + format.ScaleOffset(group)))[column];
                 sum = MathF.FusedMultiplyAdd(scaled, tail->Scale, sum);
                 if (!format.HasMin) continue;

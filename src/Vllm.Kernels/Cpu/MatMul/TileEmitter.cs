@@ -33,7 +33,8 @@ abstract class TileEmitter(PanelFormat format)
 
     public abstract void EmitBlock(Assembler a, int numRows, int numPrefetches);
 
-    public AssemblerRegisterZMM Sum(int numRows, int row, int half) => Registers.Zmm[FirstSum(numRows) + 2 * row + half];
+    public AssemblerRegisterZMM Sum(int numRows, int row, int half) =>
+        Registers.Zmm[FirstSum(numRows) + 2 * row + half];
 
     /// <summary>The tile for a format, or null where the machine lacks the instructions.</summary>
     public static TileEmitter? For(PanelFormat format)

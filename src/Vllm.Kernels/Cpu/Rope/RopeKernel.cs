@@ -109,7 +109,7 @@ static unsafe class RopeKernel
             float* k = job->K.Float(token);
             RotateHeads<TVector>(job->Q.Float(token), job->Q.NumColumns, job->HeadDim, cos, job->CosSin.NumColumns / 2);
             RotateHeads<TVector>(k, job->K.NumColumns, job->HeadDim, cos, job->CosSin.NumColumns / 2);
-            WriteKeys<TElement>(job, token, k);
+            WriteKeys<TVector, TElement>(job, token, k);
             WriteValues<TVector, TElement>(job, token);
         }
     }
@@ -135,20 +135,14 @@ static unsafe class RopeKernel
         TVector.FusedMultiplyAdd(high, cos, low * sin).Store(x + half);
     }
 
-    /// <summary>Writes a token's keys: for every pair of dims, one column of a pair row.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
-    static void WriteKeys<TElement>(Job* job, int token, float* k) where TElement : IKvElement
+    static void WriteKeys<TVector, TElement>(Job* job, int token, float* k)
+        where TVector : unmanaged, IFloatVector<TVector> where TElement : IKvElement
     {
         byte* keys = job->Block(job->Slots[token], out int column) + column * 4;
-        nint rowBytes = TElement.PairRowBytes(job->Columns);
-        for (int head = 0; head < job->NumKvHeads; head++, keys += job->ChunkBytes, k += job->HeadDim)
-        {
-            byte* pair = keys;
-            int d = 0;
-            for (; d < job->HeadDim - 1; d += 2, pair += rowBytes)
-                TElement.StorePairs(pair, job->Columns, Float1.Load(k + d), Float1.Load(k + d + 1));
-            if (d < job->HeadDim) TElement.StorePairs(pair, job->Columns, Float1.Load(k + d), Float1.Zero);
-        }
+        for (int head = 0; head < job->NumKvHeads; head++)
+            TElement.StoreColumn<TVector>(
+                k + head * job->HeadDim, job->HeadDim, keys + head * job->ChunkBytes, job->Columns);
     }
 
     /// <summary>

@@ -28,7 +28,7 @@ unsafe interface IVectorWidth<TVector>
     /// <summary>The larger one, and <paramref name="other"/> where <paramref name="value"/> is NaN.</summary>
     static abstract TVector MaxIgnoringNaN(TVector value, TVector other);
 
-    /// <summary>2^x for x in [-150, 0]; relative error below 3e-7; 0 below the smallest normal number at the latest.</summary>
+    /// <summary>2^x for x in [-150, 0]; relative error below 2e-6; results that are not normal may be 0.</summary>
     static abstract TVector Exp2(TVector x);
 
     /// <summary>One bit per lane: a ≥ b.</summary>
@@ -45,7 +45,7 @@ unsafe interface IVectorWidth<TVector>
     static abstract float Sum(TVector value);
 }
 
-/// <summary>Coefficients of 2^f on [-0.5, 0.5], degree 5 with p(0) = 1, fitted for the smallest relative error.</summary>
+/// <summary>Coefficients of 2^f on [-0.5, 0.5], with p(0) = 1, fitted for the smallest relative error.</summary>
 static class Exp2Polynomial
 {
     public const float C5 = 0.0013264727f;

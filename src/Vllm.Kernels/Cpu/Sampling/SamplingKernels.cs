@@ -45,25 +45,26 @@ public abstract class SamplingKernels
     /// <summary>Number of entries of a row that is cut into blocks.</summary>
     public static int NumBlocks(int length, int block) => (length + block - 1) / block;
 
-    /// <summary>Index of the largest element, the first among equals; 0 when there is none above minus infinity.</summary>
+    /// <summary>Index of the largest element, the first among equals; 0 when none is above minus infinity.</summary>
     public abstract int Argmax(ReadOnlySpan<float> x);
 
     /// <summary>maxima[b] = max of x[b·128 … b·128+127]; returns the largest of all, minus infinity when empty.
     /// maxima: [ceil(x.Length / <see cref="MaximaBlock"/>)].</summary>
     public abstract float BlockMaxima(ReadOnlySpan<float> x, Span<float> maxima);
 
-    /// <summary>sums[b] = Σ exp(x[i]/temperature - max/temperature) over blocks of 512; returns the sum of all.
+    /// <summary>sums[b] = Σ exp((x[i] - max) / temperature) over blocks of 512; returns the sum of all.
     /// max: the largest element, finite. sums: [ceil(x.Length / <see cref="SumBlock"/>)].</summary>
     public abstract double SumExp(ReadOnlySpan<float> x, float max, float temperature, Span<float> sums);
 
-    /// <summary>weights[i] = exp(x[i]/temperature - max/temperature); <paramref name="weights"/> may be x.</summary>
+    /// <summary>weights[i] = exp((x[i] - max) / temperature); <paramref name="weights"/> may be x.</summary>
     public abstract void Exp(ReadOnlySpan<float> x, float max, float temperature, Span<float> weights);
 
     /// <summary>x[i] /= divisor.</summary>
     public abstract void Divide(Span<float> x, float divisor);
 
     /// <summary>Writes value and index of every x[i] ≥ threshold, in order; returns their number. maxima: of
-    /// <see cref="BlockMaxima"/>; blocks below the threshold are not read. values, ids: [x.Length], as all may qualify.</summary>
+    /// <see cref="BlockMaxima"/>; blocks below the threshold are not read. values, ids: [x.Length], as all may
+    /// qualify.</summary>
     public abstract int Collect(
         ReadOnlySpan<float> x, ReadOnlySpan<float> maxima, float threshold, Span<float> values, Span<int> ids);
 
@@ -76,6 +77,6 @@ public abstract class SamplingKernels
     /// <summary>Σ weights[i] over values[i] ≥ threshold. Does not increase with the threshold.</summary>
     public abstract double MassAtLeast(ReadOnlySpan<float> values, ReadOnlySpan<float> weights, float threshold);
 
-    /// <summary>The exponential race: index of the largest weights[i] / exponential[i], the first among equals.</summary>
+    /// <summary>The race: index of the largest weights[i] / exponential[i], the first among equals.</summary>
     public abstract int Race(ReadOnlySpan<float> weights, ReadOnlySpan<float> exponential);
 }

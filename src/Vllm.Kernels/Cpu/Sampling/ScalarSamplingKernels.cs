@@ -45,7 +45,7 @@ sealed class ScalarSamplingKernels : SamplingKernels
     }
 
     static float Weight(float value, float max, float temperature) =>
-        float.IsNaN(value) ? 0 : MathF.Exp(value / temperature - max / temperature);
+        float.IsNaN(value) ? 0 : MathF.Exp((value - max) / temperature);
 
     public override void Divide(Span<float> x, float divisor)
     {

@@ -6,22 +6,37 @@ namespace Vllm.Kernels.Cpu.Sampling;
 /// </summary>
 public static class Thresholds
 {
-    /// <summary>The k-th largest element, equal ones counted one by one; 1 ≤ k ≤ number of elements that are not NaN.</summary>
-    public static float KthLargest(this SamplingKernels kernels, ReadOnlySpan<float> x, int k)
+    /// <summary>The k-th largest element, equal ones counted one by one; k is at least 1 and at most the number of
+    /// elements that are not NaN.</summary>
+    public static float KthLargest(this SamplingKernels kernels, ReadOnlySpan<float> x, int k) =>
+        CountCut(kernels, x, k, enough: 0);
+
+    /// <summary>A float that at least k and at most 4·k elements reach, if there is one: some passes over a long row
+    /// that leave few elements to a search for the exact one.</summary>
+    public static float LowerBoundOfKthLargest(this SamplingKernels kernels, ReadOnlySpan<float> x, int k) =>
+        CountCut(kernels, x, k, enough: 4L * k);
+
+    static float CountCut(SamplingKernels kernels, ReadOnlySpan<float> x, int k, long enough)
     {
         // Invariant: at least k elements are ≥ low, fewer are ≥ high.
         long low = Key(float.NegativeInfinity), high = Key(float.PositiveInfinity) + 1L;
         while (high - low > 1)
         {
             long middle = (low + high) >> 1;
-            if (kernels.CountAtLeast(x, Value((int)middle)) >= k) low = middle;
-            else high = middle;
+            int count = kernels.CountAtLeast(x, Value((int)middle));
+            if (count < k)
+            {
+                high = middle;
+                continue;
+            }
+            low = middle;
+            if (count <= enough) break;
         }
         return Value((int)low);
     }
 
-    /// <summary>The largest float t for which the values ≥ t weigh at least <paramref name="target"/>, or minus infinity
-    /// when all together weigh less.</summary>
+    /// <summary>The largest float t for which the values ≥ t weigh at least <paramref name="target"/>, or minus
+    /// infinity when all together weigh less.</summary>
     public static float MassCut(
         this SamplingKernels kernels, ReadOnlySpan<float> values, ReadOnlySpan<float> weights, double target)
     {
@@ -35,8 +50,8 @@ public static class Thresholds
         return Value((int)low);
     }
 
-    /// <summary>The smallest x ≤ <paramref name="high"/> whose fp32 quotient x / divisor is ≥ <paramref name="quotient"/>:
-    /// a cut that is defined after the temperature, carried back to the logits.</summary>
+    /// <summary>The smallest x ≤ <paramref name="high"/> whose fp32 quotient x / <paramref name="divisor"/> is at least
+    /// <paramref name="quotient"/>: a cut that is defined after the temperature, carried back to the logits.</summary>
     public static float LowestDividend(double quotient, float divisor, float high)
     {
         long no = Key(float.NegativeInfinity), yes = Key(high);

@@ -4,7 +4,7 @@ using System.Runtime.Intrinsics;
 
 namespace Vllm.Kernels.Cpu.Sampling;
 
-/// <summary>The kernels for one vector width. Rests that fill no vector go through a padded copy or a scalar loop.</summary>
+/// <summary>The kernels for one vector width. Rests that fill no vector take a padded copy or a scalar loop.</summary>
 sealed unsafe class VectorSamplingKernels<TVector, TWidth> : SamplingKernels
     where TVector : unmanaged
     where TWidth : struct, IVectorWidth<TVector>
@@ -30,28 +30,18 @@ sealed unsafe class VectorSamplingKernels<TVector, TWidth> : SamplingKernels
             int start = 0;
             for (; start + Block <= length; start += Block)
             {
-                TVector max = MaxOfBlock(p + start, Block, lowest);
+                TVector max = VectorMaxima.OfBlock<TVector, TWidth>(p + start, Block, lowest);
                 if (!TWidth.AnyGreater(max, bestVector)) continue;
-                best = Max(TWidth.MaxOf4(max));
+                best = VectorMaxima.OfLanes(TWidth.MaxOf4(max));
                 bestVector = TWidth.Create(best);
                 bestBlock = start;
             }
-            float rest = Max(p + start, length - start);
+            float rest = VectorMaxima.OfRest(p + start, length - start);
             if (rest > best) (best, bestBlock) = (rest, start);
-            return float.IsNegativeInfinity(best) ? 0 : IndexOf(p, bestBlock, length, best);
+            return float.IsNegativeInfinity(best)
+                ? 0
+                : VectorMaxima.IndexOf<TVector, TWidth>(p, bestBlock, length, best);
         }
-    }
-
-    /// <summary>The first i ≥ start with p[i] ≥ value; there is one.</summary>
-    static int IndexOf(float* p, int start, int length, float value)
-    {
-        TVector bound = TWidth.Create(value);
-        int i = start;
-        for (; i + TWidth.Count <= length; i += TWidth.Count)
-            if (TWidth.MaskAtLeast(TWidth.Load(p + i), bound) is uint mask and not 0)
-                return i + BitOperations.TrailingZeroCount(mask);
-        while (!(p[i] >= value)) i++;
-        return i;
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
@@ -66,71 +56,29 @@ sealed unsafe class VectorSamplingKernels<TVector, TWidth> : SamplingKernels
             for (; (block + 4) * MaximaBlock <= length; block += 4)
             {
                 float* q = p + (nint)block * MaximaBlock;
-                Vector128<float> maximum = MaxOfColumns(
-                    TWidth.MaxOf4(MaxOfBlock(q, MaximaBlock, lowest)),
-                    TWidth.MaxOf4(MaxOfBlock(q + MaximaBlock, MaximaBlock, lowest)),
-                    TWidth.MaxOf4(MaxOfBlock(q + 2 * MaximaBlock, MaximaBlock, lowest)),
-                    TWidth.MaxOf4(MaxOfBlock(q + 3 * MaximaBlock, MaximaBlock, lowest)));
+                Vector128<float> maximum = VectorMaxima.OfColumns(
+                    TWidth.MaxOf4(VectorMaxima.OfBlock<TVector, TWidth>(q, MaximaBlock, lowest)),
+                    TWidth.MaxOf4(VectorMaxima.OfBlock<TVector, TWidth>(q + MaximaBlock, MaximaBlock, lowest)),
+                    TWidth.MaxOf4(VectorMaxima.OfBlock<TVector, TWidth>(q + 2 * MaximaBlock, MaximaBlock, lowest)),
+                    TWidth.MaxOf4(VectorMaxima.OfBlock<TVector, TWidth>(q + 3 * MaximaBlock, MaximaBlock, lowest)));
                 maximum.Store(m + block);
                 all = Vector128.MaxNative(all, maximum);
             }
-            float max = Max(all);
+            float max = VectorMaxima.OfLanes(all);
             for (int start = block * MaximaBlock; start < length; start += MaximaBlock)
             {
-                m[start / MaximaBlock] = Max(p + start, Math.Min(MaximaBlock, length - start));
+                m[start / MaximaBlock] = VectorMaxima.OfRest(p + start, Math.Min(MaximaBlock, length - start));
                 max = Math.Max(max, m[start / MaximaBlock]);
             }
             return max;
         }
     }
 
-    /// <summary>Lane-wise maximum of <paramref name="length"/> elements, a multiple of 4 vectors.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    static TVector MaxOfBlock(float* p, int length, TVector lowest)
-    {
-        TVector m0 = lowest, m1 = lowest, m2 = lowest, m3 = lowest;
-        for (int i = 0; i < length; i += 4 * TWidth.Count)
-        {
-            m0 = TWidth.MaxIgnoringNaN(TWidth.Load(p + i), m0);
-            m1 = TWidth.MaxIgnoringNaN(TWidth.Load(p + i + TWidth.Count), m1);
-            m2 = TWidth.MaxIgnoringNaN(TWidth.Load(p + i + 2 * TWidth.Count), m2);
-            m3 = TWidth.MaxIgnoringNaN(TWidth.Load(p + i + 3 * TWidth.Count), m3);
-        }
-        return TWidth.MaxIgnoringNaN(TWidth.MaxIgnoringNaN(m0, m1), TWidth.MaxIgnoringNaN(m2, m3));
-    }
-
-    /// <summary>(max of a, max of b, max of c, max of d).</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    static Vector128<float> MaxOfColumns(Vector128<float> a, Vector128<float> b, Vector128<float> c, Vector128<float> d)
-    {
-        Vector128<float> ab = Vector128.MaxNative(
-            Vector128.Create(a.GetLower(), b.GetLower()), Vector128.Create(a.GetUpper(), b.GetUpper())); // a02 a13 b02 b13
-        Vector128<float> cd = Vector128.MaxNative(
-            Vector128.Create(c.GetLower(), d.GetLower()), Vector128.Create(c.GetUpper(), d.GetUpper()));
-        Vector128<float> swappedAb = Vector128.Shuffle(ab, Vector128.Create(1, 0, 3, 2));
-        Vector128<float> swappedCd = Vector128.Shuffle(cd, Vector128.Create(1, 0, 3, 2));
-        Vector128<float> abab = Vector128.Shuffle(Vector128.MaxNative(ab, swappedAb), Vector128.Create(0, 2, 0, 2));
-        Vector128<float> cdcd = Vector128.Shuffle(Vector128.MaxNative(cd, swappedCd), Vector128.Create(0, 2, 0, 2));
-        return Vector128.Create(abab.GetLower(), cdcd.GetLower());
-    }
-
-    static float Max(Vector128<float> value) =>
-        Math.Max(Math.Max(value[0], value[1]), Math.Max(value[2], value[3]));
-
-    static float Max(float* p, int length)
-    {
-        float max = float.NegativeInfinity;
-        for (int i = 0; i < length; i++)
-            if (p[i] > max)
-                max = p[i];
-        return max;
-    }
-
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     public override double SumExp(ReadOnlySpan<float> x, float max, float temperature, Span<float> sums)
     {
         int length = x.Length;
-        TVector divisor = TWidth.Create(temperature), largest = TWidth.Create(max / temperature);
+        TVector largest = TWidth.Create(max), scale = TWidth.Create(Log2E / temperature);
         double total = 0;
         fixed (float* p = x)
         {
@@ -140,8 +88,8 @@ sealed unsafe class VectorSamplingKernels<TVector, TWidth> : SamplingKernels
                 TVector s0 = TWidth.Create(0), s1 = s0;
                 for (int i = start; i < start + SumBlock; i += 2 * TWidth.Count)
                 {
-                    s0 = TWidth.Add(s0, Weight(TWidth.Load(p + i), divisor, largest));
-                    s1 = TWidth.Add(s1, Weight(TWidth.Load(p + i + TWidth.Count), divisor, largest));
+                    s0 = TWidth.Add(s0, Weight(TWidth.Load(p + i), largest, scale));
+                    s1 = TWidth.Add(s1, Weight(TWidth.Load(p + i + TWidth.Count), largest, scale));
                 }
                 float sum = TWidth.Sum(TWidth.Add(s0, s1));
                 sums[start / SumBlock] = sum;
@@ -152,7 +100,7 @@ sealed unsafe class VectorSamplingKernels<TVector, TWidth> : SamplingKernels
             TVector rest = TWidth.Create(0);
             float* padded = stackalloc float[TWidth.Count];
             for (; start < length; start += TWidth.Count)
-                rest = TWidth.Add(rest, Weight(LoadPadded(p + start, length - start, padded), divisor, largest));
+                rest = TWidth.Add(rest, Weight(LoadPadded(p + start, length - start, padded), largest, scale));
             sums[(length - 1) / SumBlock] = TWidth.Sum(rest);
             return total + TWidth.Sum(rest);
         }
@@ -162,25 +110,24 @@ sealed unsafe class VectorSamplingKernels<TVector, TWidth> : SamplingKernels
     public override void Exp(ReadOnlySpan<float> x, float max, float temperature, Span<float> weights)
     {
         int length = x.Length, i = 0;
-        TVector divisor = TWidth.Create(temperature), largest = TWidth.Create(max / temperature);
+        TVector largest = TWidth.Create(max), scale = TWidth.Create(Log2E / temperature);
         fixed (float* p = x, w = weights[..length])
         {
             for (; i + TWidth.Count <= length; i += TWidth.Count)
-                TWidth.Store(Weight(TWidth.Load(p + i), divisor, largest), w + i);
+                TWidth.Store(Weight(TWidth.Load(p + i), largest, scale), w + i);
             if (i == length) return;
 
             float* padded = stackalloc float[TWidth.Count];
-            TWidth.Store(Weight(LoadPadded(p + i, length - i, padded), divisor, largest), padded);
+            TWidth.Store(Weight(LoadPadded(p + i, length - i, padded), largest, scale), padded);
             for (int lane = 0; i < length; i++, lane++) w[i] = padded[lane];
         }
     }
 
-    // Divides before it subtracts, as the reference does: at low temperatures the rounding of the quotient shows.
+    /// <summary>2^((x - max)·scale).</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    static TVector Weight(TVector x, TVector divisor, TVector largest)
+    static TVector Weight(TVector x, TVector max, TVector scale)
     {
-        TVector exponent = TWidth.Multiply(
-            TWidth.Subtract(TWidth.Divide(x, divisor), largest), TWidth.Create(Log2E));
+        TVector exponent = TWidth.Multiply(TWidth.Subtract(x, max), scale);
         return TWidth.Exp2(TWidth.MaxIgnoringNaN(exponent, TWidth.Create(NoWeight)));
     }
 

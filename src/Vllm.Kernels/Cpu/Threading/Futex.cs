@@ -24,5 +24,6 @@ static unsafe partial class Futex
     public static void WakeAll(int* word) => Call(SystemCall, word, WakePrivate, int.MaxValue, 0, 0, 0);
 
     [LibraryImport("libc", EntryPoint = "syscall")]
-    private static partial nint Call(nint number, int* word, nint operation, nint value, nint timeout, nint word2, nint value3);
+    private static partial nint Call(
+        nint number, int* word, nint operation, nint value, nint timeout, nint word2, nint value3);
 }

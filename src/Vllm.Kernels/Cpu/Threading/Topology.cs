@@ -1,10 +1,12 @@
 namespace Vllm.Kernels.Cpu.Threading;
 
-/// <summary>How many threads compute best here: one per physical core, as two hyper-threads share one set of multipliers.</summary>
+/// <summary>How many threads compute best here: one per physical core, as two hyper-threads share one set of
+/// multipliers.</summary>
 static class Topology
 {
     /// <summary>Physical cores that the process may use: its affinity and its container's CPU limit count.</summary>
-    public static int NumPhysicalCores { get; } = Math.Clamp(CountCores("/sys/devices/system/cpu", "/proc/self/status"), 1, Environment.ProcessorCount);
+    public static int NumPhysicalCores { get; } =
+        Math.Clamp(CountCores("/sys/devices/system/cpu", "/proc/self/status"), 1, Environment.ProcessorCount);
 
     /// <summary>Distinct sibling sets among the allowed CPUs; all CPUs where the system does not say.</summary>
     internal static int CountCores(string cpuFolder, string statusFile)
@@ -24,14 +26,16 @@ static class Topology
     static IEnumerable<int> AllowedCpus(string statusFile)
     {
         const string Key = "Cpus_allowed_list:";
-        string? line = File.ReadLines(statusFile).FirstOrDefault(line => line.StartsWith(Key, StringComparison.Ordinal));
+        string? line = File.ReadLines(statusFile)
+            .FirstOrDefault(line => line.StartsWith(Key, StringComparison.Ordinal));
         return line is null ? Enumerable.Range(0, Environment.ProcessorCount) : ParseList(line[Key.Length..]);
     }
 
     /// <summary>"0-2,5" → 0, 1, 2, 5.</summary>
     internal static IEnumerable<int> ParseList(string list)
     {
-        foreach (string range in list.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries))
+        const StringSplitOptions Options = StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries;
+        foreach (string range in list.Split(',', Options))
         {
             int dash = range.IndexOf('-', StringComparison.Ordinal);
             int first = int.Parse(dash < 0 ? range : range[..dash]);

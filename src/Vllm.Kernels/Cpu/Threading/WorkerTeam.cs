@@ -16,10 +16,10 @@ namespace Vllm.Kernels.Cpu.Threading;
 /// </remarks>
 public sealed unsafe class WorkerTeam : IDisposable
 {
-    /// <summary>About 250 µs: longer than any serial part of a step.</summary>
+    /// <summary>250 to 600 µs, as a pause takes 25 to 60 ns: longer than any serial part of a step.</summary>
     const int NumSpinsInStep = 10_000;
 
-    /// <summary>About 25 µs: the gap between two steps of a busy engine.</summary>
+    /// <summary>25 to 60 µs: the gap between two steps of a busy engine.</summary>
     const int NumSpinsBetweenSteps = 1_000;
 
     /// <summary>More barriers than one run has; counts wrap around, so only differences are compared.</summary>
@@ -99,7 +99,8 @@ public sealed unsafe class WorkerTeam : IDisposable
         for (int other = 0; other < NumWorkers; other++)
         {
             int value;
-            while ((value = Volatile.Read(ref _arrived[other].Value)) - count < 0) Signal.Wait(&_arrived[other], value, _numSpins);
+            while ((value = Volatile.Read(ref _arrived[other].Value)) - count < 0)
+                Signal.Wait(&_arrived[other], value, _numSpins);
         }
     }
 
@@ -137,7 +138,8 @@ public sealed unsafe class WorkerTeam : IDisposable
         for (int worker = 1; worker < NumWorkers; worker++)
         {
             int value;
-            while ((value = Volatile.Read(ref _done[worker].Value)) != epoch) Signal.Wait(&_done[worker], value, _numSpins);
+            while ((value = Volatile.Read(ref _done[worker].Value)) != epoch)
+                Signal.Wait(&_done[worker], value, _numSpins);
         }
 
         _isRunning = false;

@@ -94,8 +94,13 @@ sealed class Binder
 
     void Bind(Node node, Place place)
     {
+        if (node is Expression { IsConstant: true } and not GetItem) MarkFolded(node.Descendants());
         switch (node)
         {
+            case Print print:
+                if (print.Value.IsConstant) MarkFolded(print.Value.Descendants().Prepend(print.Value));
+                Bind(print.Value, place);
+                break;
             case Name name: BindName(name, place); break;
             case NamespaceReference reference:
                 reference.Address = AddressOf(reference.Id, place);
@@ -144,6 +149,11 @@ sealed class Binder
         }
     }
 
+    static void MarkFolded(IEnumerable<Node> nodes)
+    {
+        foreach (GetItem item in nodes.OfType<GetItem>()) item.IsFolded = true;
+    }
+
     /// <summary>A scope inside the same function.</summary>
     ScopeEntry BindInner(Statement[] body, IEnumerable<Node> symbols, Place place, out Place inner)
     {
@@ -156,7 +166,8 @@ sealed class Binder
     }
 
     static VariableAddress AddressOf(string name, Place place) =>
-        place.Scope.Function.Address(place.Scope.Find(name) ?? throw new InvalidOperationException($"{name} has no slot"));
+        place.Scope.Function.Address(place.Scope.Find(name)
+            ?? throw new InvalidOperationException($"{name} has no slot"));
 
     void BindName(Name name, Place place)
     {
@@ -182,7 +193,9 @@ sealed class Binder
 
     void BindFor(For loop, Place place)
     {
-        if (loop.Descendants().OfType<Name>().FirstOrDefault(name => name is { Use: NameUse.Store, Id: "loop" }) is { } bad)
+        Name? bad = loop.Descendants().OfType<Name>()
+            .FirstOrDefault(name => name is { Use: NameUse.Store, Id: "loop" });
+        if (bad is not null)
             throw Error.Syntax("Can't assign to special loop variable in for-loop target", bad.Line);
         Bind(loop.Items, place);
         Function function = loop.IsRecursive ? new Function(place.Scope.Function) : place.Scope.Function;
@@ -229,7 +242,8 @@ sealed class Binder
                 "or be given a default.", line);
         if (callerParameter < 0) macro.Caller = Declare(scope, used, "caller");
         if (!macro.Parameters.Any(name => name.Id == "kwargs")) macro.KeywordArguments = Declare(scope, used, "kwargs");
-        if (!macro.Parameters.Any(name => name.Id == "varargs")) macro.PositionalArguments = Declare(scope, used, "varargs");
+        if (!macro.Parameters.Any(name => name.Id == "varargs"))
+            macro.PositionalArguments = Declare(scope, used, "varargs");
         macro.Slots = function.Slots;
         macro.Entry = Enter(scope);
         BindAll(macro.Children, new Place(scope, IsTopLevel: false, IsSoft: false, InLoop: false));

@@ -4,7 +4,8 @@ using Vllm.Text.ChatTemplates.Values;
 
 namespace Vllm.Text.ChatTemplates.Builtins;
 
-/// <summary><c>str.format</c> and <c>str.format_map</c>: fields with attributes and items, looked up as the sandbox does.</summary>
+/// <summary><c>str.format</c> and <c>str.format_map</c>: fields with attributes and items, looked up as the sandbox
+/// does.</summary>
 sealed class BraceFormat(RenderState state, Arguments arguments, object? mapping = null, bool escape = false)
 {
     /// <summary>Python's limit for fields inside of specifications.</summary>
@@ -51,7 +52,8 @@ sealed class BraceFormat(RenderState state, Arguments arguments, object? mapping
             else if (format[i] == '{') depth++;
             else if (format[i] == '}' && --depth == 0) return i;
         }
-        throw Error.Value(start == format.Length ? "Single '{' encountered in format string" : "expected '}' before end of string");
+        throw Error.Value(start == format.Length ? "Single '{' encountered in format string"
+            : "expected '}' before end of string");
     }
 
     string FormatField(string field, int depth)
@@ -79,7 +81,9 @@ sealed class BraceFormat(RenderState state, Arguments arguments, object? mapping
         };
         spec = Format(spec, depth + 1);
         if (!escape) return FormatSpec.Format(value, spec, state);
-        if (value is Markup && spec.Length > 0) throw Error.Value("Format specifier given, but Markup does not define __html_format__.");
+        if (value is Markup
+            && spec.Length > 0)
+            throw Error.Value("Format specifier given, but Markup does not define __html_format__.");
         return value is Markup markup ? markup.Content : Markup.EscapeText(FormatSpec.Format(value, spec, state));
     }
 
@@ -102,7 +106,9 @@ sealed class BraceFormat(RenderState state, Arguments arguments, object? mapping
         for (int i = end; i < name.Length;)
         {
             bool isAttribute = name[i] == '.';
-            if (!isAttribute && name[i] != '[') throw Error.Value("Only '.' or '[' may follow ']' in format field specifier");
+            if (!isAttribute
+                && name[i] != '[')
+                throw Error.Value("Only '.' or '[' may follow ']' in format field specifier");
             int start = i + 1;
             int stop = isAttribute
                 ? name.AsSpan(start).IndexOfAny('.', '[') is >= 0 and int next ? start + next : name.Length
@@ -110,7 +116,8 @@ sealed class BraceFormat(RenderState state, Arguments arguments, object? mapping
             if (stop < 0) throw Error.Value("Missing ']' in format string");
             string key = name[start..stop];
             if (key.Length == 0) throw Error.Value("Empty attribute in format string");
-            value = isAttribute ? Access.GetAttribute(value, key) : Access.GetItem(value, IsNumber(key) ? NumberText.ParseInt(key, 10) : key);
+            value = isAttribute ? Access.GetAttribute(value, key)
+                : Access.GetItem(value, IsNumber(key) ? NumberText.ParseInt(key, 10) : key);
             i = isAttribute ? stop : stop + 1;
         }
         return value;

@@ -80,9 +80,9 @@ static class ArgumentValues
 
     public static bool OrFalse(object? value) => !IsMissing(value) && Truth.Of(value);
 
-    public static int OrInt(object? value, int otherwise) => IsMissing(value) ? otherwise : PyNumber.RequireIndex(value);
+    public static int OrInt(object? value, int otherwise) =>
+        IsMissing(value) ? otherwise : PyNumber.RequireIndex(value);
 
-    public static string RequireText(object? value, string function) => value is Undefined undefined
-        ? throw undefined.Fail()
-        : PyText.Of(value) ?? throw Error.Type($"{function} argument must be str, not {PyType.NameOf(value)}");
+    public static string RequireText(object? value, string function) =>
+        PyText.Of(value) ?? throw Error.Type($"{function} argument must be str, not {PyType.NameOf(value)}");
 }

@@ -5,11 +5,13 @@ using Vllm.Text.ChatTemplates.Values;
 
 namespace Vllm.Text.ChatTemplates.Builtins;
 
-/// <summary>Python's format specifications: <c>[[fill]align][sign][z][#][0][width][grouping][.precision][type]</c>.</summary>
+/// <summary>Python's format specifications:
+/// <c>[[fill]align][sign][z][#][0][width][grouping][.precision][type]</c>.</summary>
 sealed class FormatSpec
 {
-    /// <summary>Digits after the point beyond which no float has any that are not zero; more would only cost time.</summary>
-    public const int MaxPrecision = 1100;
+    /// <summary>Digits after the point beyond which no float has any that are not zero; more would only cost
+    /// time.</summary>
+    const int MaxPrecision = 1100;
 
     string _fill = " ";
     char _align;
@@ -37,12 +39,14 @@ sealed class FormatSpec
     {
         var spec = new FormatSpec();
         int i = 0;
+        bool hasFill = false;
         int fillUnits = PyString.UnitsAt(text, 0);
         if (text.Length > fillUnits && IsAlign(text[fillUnits]))
         {
             spec._fill = text[..fillUnits];
             spec._align = text[fillUnits];
             i = fillUnits + 1;
+            hasFill = true;
         }
         else if (IsAlign(text[0])) spec._align = text[i++];
         if (i < text.Length && text[i] is '+' or '-' or ' ') spec._sign = text[i++];
@@ -50,11 +54,8 @@ sealed class FormatSpec
         if (i < text.Length && text[i] == '#') spec._alternate = Take();
         if (i < text.Length && text[i] == '0')
         {
-            if (spec._align == '\0')
-            {
-                spec._fill = "0";
-                spec._align = '=';
-            }
+            if (!hasFill) spec._fill = "0";
+            if (spec._align == '\0') spec._align = '=';
             i++;
         }
         spec._width = Number() ?? 0;
@@ -74,7 +75,8 @@ sealed class FormatSpec
             int start = i;
             while (i < text.Length && char.IsAsciiDigit(text[i])) i++;
             if (i == start) return null;
-            return int.TryParse(text.AsSpan(start, i - start), NumberStyles.None, CultureInfo.InvariantCulture, out int value)
+            return int.TryParse(text.AsSpan(start, i - start), NumberStyles.None, CultureInfo.InvariantCulture,
+                out int value)
                 ? value
                 : throw Error.Value("Too many decimal digits in format string");
         }
@@ -99,7 +101,8 @@ sealed class FormatSpec
 
     string FormatInt(object value, RenderState state)
     {
-        if (_type is 'e' or 'E' or 'f' or 'F' or 'g' or 'G' or '%') return FormatFloat(PyNumber.ToDouble(value), _type, state);
+        if (_type is 'e' or 'E' or 'f' or 'F' or 'g' or 'G' or '%') return FormatFloat(PyNumber.ToDouble(value), _type,
+            state);
         if (_precision >= 0) throw Error.Value("Precision not allowed in integer format specifier");
         BigInteger number = PyNumber.ToBig(value), magnitude = BigInteger.Abs(number);
         if (_type == 'c') return Pad("", PyString.FromCodePoint((int)magnitude), _align == '\0' ? '<' : _align, state);
@@ -113,7 +116,8 @@ sealed class FormatSpec
             _ => throw UnknownCode("int"),
         };
         if (_grouping == ',' && _type is not ('\0' or 'd')) throw Error.Value($"Cannot specify ',' with '{_type}'.");
-        return PadNumber(Sign(number.Sign < 0) + (_alternate ? prefix : ""), digits, "", groupSize: _type is 'x' or 'X' or 'o' or 'b' ? 4 : 3, state);
+        return PadNumber(Sign(number.Sign < 0) + (_alternate ? prefix : ""), digits, "",
+            groupSize: _type is 'x' or 'X' or 'o' or 'b' ? 4 : 3, state);
     }
 
     public static string Radix(BigInteger value, int radix)
@@ -133,7 +137,7 @@ sealed class FormatSpec
     string FormatFloat(double value, char ofInt, RenderState state)
     {
         char type = _type == '\0' ? (ofInt == 'g' ? '\0' : ofInt) : _type;
-        if (_precision > MaxPrecision) throw Error.Limit($"a precision of more than {MaxPrecision} is not supported");
+        CheckPrecision(_precision);
         string suffix = type == '%' ? "%" : "";
         if (type == '%') value *= 100;
         string text = FloatFormat.NonFinite(Math.Abs(value)) ?? type switch
@@ -152,6 +156,11 @@ sealed class FormatSpec
         return PadNumber(Sign(negative), text[..end], text[end..] + suffix, 3, state);
     }
 
+    public static void CheckPrecision(int? precision)
+    {
+        if (precision > MaxPrecision) throw Error.Limit($"a precision of more than {MaxPrecision} is not supported");
+    }
+
     int Precision => _precision < 0 ? 6 : _precision;
 
     // Without a type, a float keeps one digit after the point.
@@ -161,7 +170,9 @@ sealed class FormatSpec
     {
         if (_grouping != '\0')
         {
-            if (_align == '=' && _fill == "0") digits = ZeroFillGroups(digits, prefix.Length + rest.Length, groupSize, state);
+            if (_align == '='
+                && _fill == "0")
+                digits = ZeroFillGroups(digits, prefix.Length + rest.Length, groupSize, state);
             digits = Group(digits, groupSize);
         }
         return Pad(prefix, digits + rest, _align == '\0' ? '>' : _align, state);
@@ -197,5 +208,6 @@ sealed class FormatSpec
             : Repeated(left) + prefix + text + Repeated(missing - left);
     }
 
-    string Repeated(long count) => count == 0 ? "" : new System.Text.StringBuilder().Insert(0, _fill, (int)count).ToString();
+    string Repeated(long count) =>
+        count == 0 ? "" : new System.Text.StringBuilder().Insert(0, _fill, (int)count).ToString();
 }

@@ -14,7 +14,8 @@ static class Globals
     static readonly FrozenDictionary<string, object> All = new Dictionary<string, object>
     {
         ["range"] = new NativeFunction("range", Range),
-        ["dict"] = new PyClass("dict", Dict, name => name == "fromkeys" ? new NativeFunction(name, DictMethods.FromKeys) : null),
+        ["dict"] = new PyClass("dict", Dict, name =>
+            name == "fromkeys" ? new NativeFunction(name, DictMethods.FromKeys) : null),
         ["namespace"] = new PyClass("transformers.utils.chat_template_utils.TemplateNamespace", NewNamespace),
         ["cycler"] = new PyClass("jinja2.utils.Cycler", NewCycler),
         ["joiner"] = new PyClass("jinja2.utils.Joiner", NewJoiner),
@@ -76,6 +77,7 @@ static class Globals
     /// <summary>What <c>dict(…)</c> would hold: a mapping or pairs, then the keyword arguments.</summary>
     static IEnumerable<KeyValuePair<object?, object?>> Entries(RenderState state, Arguments arguments)
     {
+        if (arguments.Positional is [Undefined undefined, ..]) throw undefined.Fail();
         if (arguments.Positional is [PyDict dict, ..])
             foreach (KeyValuePair<object?, object?> entry in dict.Entries)
                 yield return entry;

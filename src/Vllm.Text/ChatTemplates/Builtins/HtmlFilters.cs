@@ -62,12 +62,14 @@ static class HtmlFilters
         object? autospace = arguments.Bind("do_xmlattr", 0, "autospace")[0];
         if (value is Undefined undefined) throw undefined.Fail();
         if (value is not PyDict dict)
-            throw new ChatTemplateException(ChatTemplateErrorKind.Attribute, $"'{PyType.NameOf(value)}' object has no attribute 'items'");
+            throw new ChatTemplateException(ChatTemplateErrorKind.Attribute,
+                $"'{PyType.NameOf(value)}' object has no attribute 'items'");
         var items = new List<string>();
         foreach ((object? key, object? item) in dict.Entries)
         {
             if (item is null or Undefined) continue;
-            string name = PyText.Of(key) ?? throw Error.Type($"expected string or bytes-like object, got '{PyType.NameOf(key)}'");
+            string name = PyText.Of(key)
+                ?? throw Error.Type($"expected string or bytes-like object, got '{PyType.NameOf(key)}'");
             if (name.AsSpan().IndexOfAny(" \t\n\r\f\v/>=") >= 0)
                 throw Error.Value($"Invalid character in attribute name: {PyRepr.Repr(name)}");
             items.Add($"{Markup.Escape(key, state.Budget).Content}=\"{Markup.Escape(item, state.Budget).Content}\"");
@@ -100,7 +102,9 @@ static class HtmlFilters
         foreach (byte b in bytes)
         {
             char c = (char)b;
-            if (char.IsAsciiLetterOrDigit(c) || c is '_' or '.' or '-' or '~' || (c == '/' && !forQuery)) result.Append(c);
+            if (char.IsAsciiLetterOrDigit(c) || c is '_' or '.' or '-' or '~'
+                || (c == '/' && !forQuery))
+                result.Append(c);
             else if (c == ' ' && forQuery) result.Append('+');
             else result.Append('%').Append(b.ToString("X2"));
         }

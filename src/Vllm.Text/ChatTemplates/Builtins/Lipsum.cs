@@ -9,13 +9,14 @@ namespace Vllm.Text.ChatTemplates.Builtins;
 static class Lipsum
 {
     static readonly string[] Words =
-        ("a ac accumsan ad adipiscing aenean aliquam aliquet amet ante aptent arcu at auctor augue bibendum blandit class " +
-        "commodo condimentum congue consectetuer consequat conubia convallis cras cubilia cum curabitur curae cursus dapibus " +
-        "diam dictum dictumst dignissim dis dolor donec dui duis egestas eget eleifend elementum elit enim erat eros est et " +
-        "etiam eu euismod facilisi facilisis fames faucibus felis fermentum feugiat fringilla fusce gravida habitant hac " +
-        "hendrerit hymenaeos iaculis id imperdiet in inceptos integer interdum ipsum justo lacinia lacus laoreet lectus leo " +
-        "libero ligula litora lobortis lorem luctus maecenas magna magnis malesuada massa mattis mauris metus mi molestie " +
-        "mollis montes morbi mus nam nascetur natoque nec neque netus nibh nisi nisl non nonummy nostra nulla nullam nunc").Split(' ');
+        ("a ac accumsan ad adipiscing aenean aliquam aliquet amet ante aptent arcu at auctor augue bibendum " +
+        "blandit class commodo condimentum congue consectetuer consequat conubia convallis cras cubilia cum " +
+        "curabitur curae cursus dapibus diam dictum dictumst dignissim dis dolor donec dui duis egestas eget " +
+        "eleifend elementum elit enim erat eros est et etiam eu euismod facilisi facilisis fames faucibus felis " +
+        "fermentum feugiat fringilla fusce gravida habitant hac hendrerit hymenaeos iaculis id imperdiet in " +
+        "inceptos integer interdum ipsum justo lacinia lacus laoreet lectus leo libero ligula litora lobortis " +
+        "lorem luctus maecenas magna magnis malesuada massa mattis mauris metus mi molestie mollis montes morbi " +
+        "mus nam nascetur natoque nec neque netus nibh nisi nisl non nonummy nostra nulla nullam nunc").Split(' ');
 
     public static object? Generate(RenderState state, Arguments arguments)
     {

@@ -4,7 +4,8 @@ using static Vllm.Text.ChatTemplates.Builtins.ArgumentValues;
 
 namespace Vllm.Text.ChatTemplates.Builtins;
 
-/// <summary>Methods of Markup that are not just those of strings with a marked result: they escape what they insert.</summary>
+/// <summary>Methods of Markup that are not just those of strings with a marked result: they escape what they
+/// insert.</summary>
 static class MarkupMethods
 {
     public static NativeFunction? Find(string text, string name) => name switch
@@ -26,7 +27,8 @@ static class MarkupMethods
         "format" => new NativeFunction(name, (state, arguments) =>
             new Markup(new BraceFormat(state, arguments, escape: true).Format(text))),
         "format_map" => new NativeFunction(name, (state, arguments) =>
-            new Markup(new BraceFormat(state, Arguments.None, arguments.Bind(name, 1, "/mapping")[0], escape: true).Format(text))),
+            new Markup(new BraceFormat(state, Arguments.None, arguments.Bind(name, 1, "/mapping")[0],
+                escape: true).Format(text))),
         _ => null,
     };
 
@@ -42,6 +44,7 @@ static class MarkupMethods
     {
         object?[] bound = arguments.Bind("replace", 2, "/old", "/new", "/count");
         string replacement = Markup.Escape(bound[1], state.Budget).Content;
-        return new Markup(StringMethods.Replace(text, RequireText(bound[0], "replace()"), replacement, OrInt(bound[2], -1), state));
+        return new Markup(StringMethods.Replace(text, RequireText(bound[0], "replace()"), replacement,
+            OrInt(bound[2], -1), state));
     }
 }

@@ -29,13 +29,15 @@ static class NumberFilters
         else if (PyNumber.IsInt(value)) return PyNumber.Normalize(PyNumber.ToBig(value!));
         else if (value is double number && !double.IsNaN(number)) return Truncate(number) ?? throw NotFinite(number);
         // the quirk that makes "42.23"|int give 42
-        return PyText.Of(value) is { } decimalText && NumberText.ParseFloat(decimalText) is { } d && Truncate(d) is { } truncated
+        return PyText.Of(value) is { } decimalText && NumberText.ParseFloat(decimalText) is { } d
+            && Truncate(d) is { } truncated
             ? truncated
             : IsMissing(bound[0]) ? Boxed.Int(0) : bound[0];
     }
 
     // Python: OverflowError for an infinity, which the filter lets through, and ValueError for nan, which it does not.
-    static ChatTemplateException NotFinite(double value) => Error.Overflow($"cannot convert float {FloatFormat.Repr(value)} to integer");
+    static ChatTemplateException NotFinite(double value) =>
+        Error.Overflow($"cannot convert float {FloatFormat.Repr(value)} to integer");
 
     static object? Truncate(double value) =>
         double.IsFinite(value) ? PyNumber.Normalize(new BigInteger(value)) : null;
@@ -68,7 +70,8 @@ static class NumberFilters
 
     static object RoundHalfEven(object value, object? precision)
     {
-        if (precision is null && value is double whole) return Truncate(FloatFormat.Round(whole, 0)) ?? throw NotFinite(whole);
+        if (precision is null && value is double whole)
+            return Truncate(FloatFormat.Round(whole, 0)) ?? throw NotFinite(whole);
         int digits = precision is null ? 0 : OrInt(precision, 0);
         if (value is double d) return FloatFormat.Round(d, digits);
         BigInteger integer = PyNumber.ToBig(value);
@@ -87,8 +90,10 @@ static class NumberFilters
         bool binary = OrFalse(bound[0]);
         if (value is Undefined undefined) throw undefined.Fail();
         double size = PyNumber.IsNumber(value) ? PyNumber.ToDouble(value!)
-            : PyText.Of(value) is not { } text ? throw Error.Type($"float() argument must be a string or a real number, not '{PyType.NameOf(value)}'")
-            : NumberText.ParseFloat(text) ?? throw Error.Value($"could not convert string to float: {PyRepr.Repr(text)}");
+            : PyText.Of(value) is not { } text
+                ? throw Error.Type($"float() argument must be a string or a real number, not '{PyType.NameOf(value)}'")
+            : NumberText.ParseFloat(text)
+                ?? throw Error.Value($"could not convert string to float: {PyRepr.Repr(text)}");
         double unit = binary ? 1024 : 1000;
         if (size == 1) return "1 Byte";
         if (size < unit) return $"{PyRepr.Str(Truncate(size) ?? throw NotFinite(size))} Bytes";
@@ -114,7 +119,9 @@ static class NumberText
         string digits = AsciiDigits(Strip(text));
         bool negative = digits.StartsWith('-');
         if (negative || digits.StartsWith('+')) digits = digits[1..];
-        int prefixRadix = digits.Length > 1 && digits[0] == '0' ? (digits[1] | 0x20) switch { 'b' => 2, 'o' => 8, 'x' => 16, _ => 0 } : 0;
+        int prefixRadix = digits is not ['0', var mark, ..]
+            ? 0
+            : (mark | 0x20) switch { 'b' => 2, 'o' => 8, 'x' => 16, _ => 0 };
         if (prefixRadix != 0 && (radix == 0 || radix == prefixRadix))
         {
             digits = digits[2..];
@@ -126,7 +133,9 @@ static class NumberText
             if (digits.Length > 1 && digits[0] == '0' && digits.Any(c => c is not ('0' or '_'))) return null;
             radix = 10;
         }
-        if (radix is < 2 or > 36 || !RemoveUnderscores(ref digits) || digits.Length > PyNumber.MaxPrintedDigits) return null;
+        if (radix is < 2 or > 36 || !RemoveUnderscores(ref digits)
+            || digits.Length > PyNumber.MaxPrintedDigits)
+            return null;
         BigInteger value = 0;
         foreach (char c in digits)
         {
@@ -150,7 +159,8 @@ static class NumberText
         if (unsigned.Length == 0 || !(char.IsAsciiDigit(unsigned[0]) || unsigned[0] == '.')) return null;
         if (!RemoveUnderscores(ref unsigned)) return null;
         const NumberStyles style = NumberStyles.AllowDecimalPoint | NumberStyles.AllowExponent;
-        return double.TryParse(unsigned, style, CultureInfo.InvariantCulture, out double value) ? negative ? -value : value : null;
+        if (!double.TryParse(unsigned, style, CultureInfo.InvariantCulture, out double value)) return null;
+        return negative ? -value : value;
     }
 
     static string Strip(string text) => PyChar.TrimStart(PyChar.TrimEnd(text));
@@ -159,7 +169,7 @@ static class NumberText
     static string AsciiDigits(string text) => Ascii.IsValid(text)
         ? text
         : string.Concat(PyString.CodePoints(text).Select(point =>
-            CharUnicodeInfo.GetDecimalDigitValue(point, 0) is >= 0 and var digit ? ((char)('0' + digit)).ToString() : point));
+            CharUnicodeInfo.GetDecimalDigitValue(point, 0) is >= 0 and var digit ? $"{digit}" : point));
 
     /// <summary>Underscores may stand between digits only.</summary>
     static bool RemoveUnderscores(ref string text)
@@ -167,7 +177,8 @@ static class NumberText
         if (text.Length == 0) return false;
         for (int i = 0; i < text.Length; i++)
             if (text[i] == '_' &&
-                (i == 0 || i == text.Length - 1 || !char.IsAsciiLetterOrDigit(text[i - 1]) || !char.IsAsciiLetterOrDigit(text[i + 1])))
+                (i == 0 || i == text.Length - 1 || !char.IsAsciiLetterOrDigit(text[i - 1])
+                    || !char.IsAsciiLetterOrDigit(text[i + 1])))
                 return false;
         text = text.Replace("_", "");
         return true;

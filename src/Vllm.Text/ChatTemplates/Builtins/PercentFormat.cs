@@ -26,7 +26,8 @@ sealed class PercentFormat
         _values = operand is PyTuple tuple ? tuple.Values : [operand];
         _mapping = operand as PyDict;
         // What can be indexed counts as a mapping, whose entries need not all be used.
-        _checksCount = operand is PyTuple or string or Markup || operand is not (PyDict or PyList or PyRange or PyBytes);
+        _checksCount = operand is PyTuple or string or Markup
+            || operand is not (PyDict or PyList or PyRange or PyBytes or Undefined);
     }
 
     /// <param name="format">The format.</param>
@@ -111,7 +112,8 @@ sealed class PercentFormat
         int start = _position;
         while (char.IsAsciiDigit(Peek())) _position++;
         if (start == _position) return null;
-        return int.TryParse(_format.AsSpan(start, _position - start), NumberStyles.None, CultureInfo.InvariantCulture, out int number)
+        return int.TryParse(_format.AsSpan(start, _position - start), NumberStyles.None, CultureInfo.InvariantCulture,
+            out int number)
             ? number
             : throw Error.Value("width too big");
     }
@@ -145,14 +147,17 @@ sealed class PercentFormat
         if (PyText.Of(value) is { } text && PyString.Length(text) == 1) return text;
         if (!PyNumber.IsInt(value)) throw Error.Type("%c requires int or char");
         int code = PyNumber.RequireIndex(value);
-        return code is >= 0 and <= 0x10FFFF ? PyString.FromCodePoint(code) : throw Error.Overflow("%c arg not in range(0x110000)");
+        return code is >= 0 and <= 0x10FFFF ? PyString.FromCodePoint(code)
+            : throw Error.Overflow("%c arg not in range(0x110000)");
     }
 
     static (string, string, bool) Integer(char type, object? value, int? precision, bool alternate)
     {
         if (value is Undefined undefined) throw undefined.Fail();
         if (value is double d && type is 'd' or 'i' or 'u')
-            value = double.IsFinite((double)value!) ? PyNumber.Normalize(new BigInteger((double)value)) : throw Error.Overflow($"cannot convert float {FloatFormat.Repr((double)value)} to integer");
+            value = double.IsFinite(d)
+                ? PyNumber.Normalize(new BigInteger(d))
+                : throw Error.Overflow($"cannot convert float {FloatFormat.Repr(d)} to integer");
         if (!PyNumber.IsInt(value))
             throw Error.Type(type is 'd' or 'i' or 'u'
                 ? $"%{type} format: a real number is required, not {PyType.NameOf(value)}"
@@ -165,7 +170,7 @@ sealed class PercentFormat
             'o' => FormatSpec.Radix(magnitude, 8),
             _ => PyNumber.ToText(magnitude),
         };
-        if (precision > FormatSpec.MaxPrecision) throw Error.Limit($"a precision of more than {FormatSpec.MaxPrecision} is not supported");
+        FormatSpec.CheckPrecision(precision);
         digits = digits.PadLeft(precision ?? 0, '0');
         if (alternate && type is 'x' or 'X' or 'o') digits = $"0{type}{digits}";
         return (number.Sign < 0 ? "-" : "", digits, true);
@@ -175,7 +180,7 @@ sealed class PercentFormat
     {
         if (value is Undefined undefined) throw undefined.Fail();
         if (!PyNumber.IsNumber(value)) throw Error.Type($"must be real number, not {PyType.NameOf(value)}");
-        if (precision > FormatSpec.MaxPrecision) throw Error.Limit($"a precision of more than {FormatSpec.MaxPrecision} is not supported");
+        FormatSpec.CheckPrecision(precision);
         double number = PyNumber.ToDouble(value!);
         string text = FloatFormat.NonFinite(Math.Abs(number)) ?? (type | 0x20) switch
         {

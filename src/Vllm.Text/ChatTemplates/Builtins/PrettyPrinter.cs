@@ -28,7 +28,8 @@ sealed class PrettyPrinter(RenderState state)
         if (PyString.Length(repr) <= Width - indent - allowance) _text.Append(repr);
         else if (value is PyDict { Length: > 0 } dict) FormatDict(dict, indent, allowance + 1);
         else if (value is PyList list) FormatItems("[", list.Values, "]", indent, allowance);
-        else if (value is PyTuple tuple) FormatItems("(", tuple.Values, tuple.Values.Length == 1 ? ",)" : ")", indent, allowance);
+        else if (value is PyTuple tuple)
+            FormatItems("(", tuple.Values, tuple.Values.Length == 1 ? ",)" : ")", indent, allowance);
         else if (value is string text) FormatText(text, indent, allowance);
         else _text.Append(repr);
     }

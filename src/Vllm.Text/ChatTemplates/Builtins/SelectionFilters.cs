@@ -86,14 +86,14 @@ static class SelectionFilters
             return AttributePath.Parse(attribute, defaultValue).Get;
         }
         if (arguments.Positional.Length == 0) throw Error.Runtime("map requires a filter argument");
-        Filter filter = FindFilter(arguments.Positional[0]);
+        Filter filter = FindFilter(arguments.Positional[0], state);
         Arguments rest = arguments.Skip(1);
         return item => Invocation.Filter(filter, item, rest, state);
     }
 
-    static Filter FindFilter(object? name) =>
+    static Filter FindFilter(object? name, RenderState state) =>
         (PyText.Of(name) is { } text ? Filters.Find(text) : null)
-        ?? throw Error.Runtime($"No filter named {PyRepr.Repr(name)}.");
+        ?? throw Error.Runtime($"No filter named {PyRepr.Repr(name, state.Budget)}.");
 
     public static object? Select(RenderState state, object? value, Arguments arguments) =>
         Pick(state, value, arguments, keep: true, byAttribute: false);
@@ -133,7 +133,7 @@ static class SelectionFilters
         if (arguments.Positional.Length == 0) return Truth.Of;
         object? name = arguments.Positional[0];
         Test test = (PyText.Of(name) is { } text ? Tests.Find(text) : null)
-            ?? throw Error.Runtime($"No test named {PyRepr.Repr(name)}.");
+            ?? throw Error.Runtime($"No test named {PyRepr.Repr(name, state.Budget)}.");
         Arguments rest = arguments.Skip(1);
         return item => test(state, item, rest);
     }

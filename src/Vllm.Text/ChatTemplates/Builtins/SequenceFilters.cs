@@ -54,7 +54,8 @@ static class SequenceFilters
             string reversed = string.Concat(PyString.CodePoints(text).Reverse());
             return value is Markup ? new Markup(reversed) : reversed;
         }
-        if (IsReversible(value)) return new PyIterator(Reversed(state, value), $"{PyType.NameOf(value)}_reverseiterator");
+        if (IsReversible(value))
+            return new PyIterator(Reversed(state, value), $"{PyType.NameOf(value)}_reverseiterator");
         if (!Iteration.IsIterable(value)) throw Error.Runtime("argument must be iterable");
         object?[] items = [.. Iteration.ToArray(state, value)];
         Array.Reverse(items);
@@ -162,11 +163,14 @@ static class SequenceFilters
         if (by is not ("key" or "value")) throw Error.Runtime("You can only sort by either \"key\" or \"value\"");
         if (value is Undefined undefined) throw undefined.Fail();
         if (value is not PyDict dict)
-            throw new ChatTemplateException(ChatTemplateErrorKind.Attribute, $"'{PyType.NameOf(value)}' object has no attribute 'items'");
+            throw new ChatTemplateException(ChatTemplateErrorKind.Attribute,
+                $"'{PyType.NameOf(value)}' object has no attribute 'items'");
         bool caseSensitive = OrFalse(bound[0]);
-        KeyValuePair<object?, object?>[] sorted = Ordering.Sort(
-            [.. dict.Entries], entry => Folded(by == "key" ? entry.Key : entry.Value, caseSensitive), OrFalse(bound[2]), state);
+        KeyValuePair<object?, object?>[] sorted = Ordering.Sort([.. dict.Entries], Key, OrFalse(bound[2]), state);
         return new PyList([.. sorted.Select(entry => new PyTuple([entry.Key, entry.Value]))]);
+
+        object? Key(KeyValuePair<object?, object?> entry) =>
+            Folded(by == "key" ? entry.Key : entry.Value, caseSensitive);
     }
 
     public static object? Unique(RenderState state, object? value, Arguments arguments)
@@ -195,7 +199,8 @@ static class SequenceFilters
     public static object? Max(RenderState state, object? value, Arguments arguments) =>
         Extreme("do_max", ComparisonOperator.Greater, state, value, arguments);
 
-    static object? Extreme(string name, ComparisonOperator better, RenderState state, object? value, Arguments arguments)
+    static object? Extreme(
+        string name, ComparisonOperator better, RenderState state, object? value, Arguments arguments)
     {
         object?[] bound = arguments.Bind(name, 0, "case_sensitive", "attribute");
         bool caseSensitive = OrFalse(bound[0]);

@@ -9,27 +9,27 @@ namespace Vllm.Text.ChatTemplates.Builtins;
 /// <summary>The methods of lists, tuples and ranges that do not change them.</summary>
 static class SequenceMethods
 {
-    public static object Find(PyObject sequence, object?[] values, string name) => name switch
+    public static object Find(PyObject sequence, string name) => name switch
     {
-        "count" => new NativeFunction(name, (state, arguments) => Count(values, arguments, state)),
-        "index" => new NativeFunction(name, (state, arguments) => Index(sequence, values, arguments, state)),
-        "copy" when sequence is PyList => new NativeFunction(name, (_, arguments) =>
+        "count" => new NativeFunction(name, (state, arguments) => Count(sequence, arguments, state)),
+        "index" => new NativeFunction(name, (state, arguments) => Index(sequence, arguments, state)),
+        "copy" when sequence is PyList list => new NativeFunction(name, (_, arguments) =>
         {
             arguments.RequireNone(name);
-            return new PyList(values);
+            return new PyList(list.Values);
         }),
         _ => Missing.Value,
     };
 
-    static object Count(object?[] values, Arguments arguments, RenderState state)
+    static object Count(PyObject sequence, Arguments arguments, RenderState state)
     {
         object? item = arguments.Bind("count", 1, "/value")[0];
-        state.Budget.Step(values.Length);
-        return Boxed.Int(values.Count(value => PyEquality.AreEqual(value, item, state.Budget, depth: 1)));
+        return Boxed.Int(Iteration.Enumerate(state, sequence).Count(value => PyEquality.AreEqual(value, item, state.Budget, depth: 1)));
     }
 
-    static object Index(PyObject sequence, object?[] values, Arguments arguments, RenderState state)
+    static object Index(PyObject sequence, Arguments arguments, RenderState state)
     {
+        object?[] values = Iteration.ToArray(state, sequence);
         object?[] bound = arguments.Bind("index", 1, "/value", "/start", "/stop");
         int start = Position(bound[1], 0), stop = Math.Min(Position(bound[2], values.Length), values.Length);
         state.Budget.Step(values.Length);
@@ -96,7 +96,8 @@ static class NumberMethods
         "denominator" => Boxed.Int(1),
         "conjugate" => Plain(name, () => PyNumber.Normalize(value)),
         "bit_length" => Plain(name, () => Boxed.Int(BigInteger.Abs(value).GetBitLength())),
-        "bit_count" => Plain(name, () => Boxed.Int(BigInteger.Abs(value).ToByteArray().Sum(b => BitOperations.PopCount(b)))),
+        "bit_count" =>
+            Plain(name, () => Boxed.Int(BigInteger.Abs(value).ToByteArray().Sum(b => BitOperations.PopCount(b)))),
         "as_integer_ratio" => Plain(name, () => new PyTuple([PyNumber.Normalize(value), Boxed.Int(1)])),
         "to_bytes" => new NativeFunction(name, (_, arguments) => ToBytes(value, arguments)),
         "from_bytes" => new NativeFunction(name, (_, arguments) => FromBytes(arguments)),
@@ -154,7 +155,9 @@ static class NumberMethods
         bool signed = OrFalse(bound[2]), bigEndian = IsBigEndian(bound[1]);
         if (length < 0) throw Error.Value("length argument must be non-negative");
         if (value.Sign < 0 && !signed) throw Error.Overflow("can't convert negative int to unsigned");
-        if (value.GetByteCount(isUnsigned: !signed) > length && !value.IsZero) throw Error.Overflow("int too big to convert");
+        if (value.GetByteCount(isUnsigned: !signed) > length
+            && !value.IsZero)
+            throw Error.Overflow("int too big to convert");
         if (length > RenderLimits.MaxIntegerBits / 8) throw Error.Limit("to_bytes() of that length is not supported");
         byte[] bytes = new byte[length];
         bytes.AsSpan().Fill(value.Sign < 0 ? (byte)0xFF : (byte)0);

@@ -20,8 +20,10 @@ static class StringMethods
         ["title"] = Plain("title", PyCase.Title),
         ["upper"] = Plain("upper", PyCase.Upper),
         ["center"] = Padding("center", Center),
-        ["ljust"] = Padding("ljust", (text, width, fill, state) => text + Fill(width - PyString.Length(text), fill, state)),
-        ["rjust"] = Padding("rjust", (text, width, fill, state) => Fill(width - PyString.Length(text), fill, state) + text),
+        ["ljust"] = Padding("ljust", (text, width, fill, state) =>
+            text + Fill(width - PyString.Length(text), fill, state)),
+        ["rjust"] = Padding("rjust", (text, width, fill, state) =>
+            Fill(width - PyString.Length(text), fill, state) + text),
         ["zfill"] = ZFill,
         ["expandtabs"] = ExpandTabs,
         ["strip"] = Stripping("strip", left: true, right: true),
@@ -37,10 +39,14 @@ static class StringMethods
         ["rpartition"] = (text, arguments, state) => Partition(text, arguments, fromRight: true),
         ["join"] = Join,
         ["count"] = StringSearch.Count,
-        ["find"] = (text, arguments, state) => StringSearch.Find(text, arguments, "find", fromRight: false, required: false),
-        ["rfind"] = (text, arguments, state) => StringSearch.Find(text, arguments, "rfind", fromRight: true, required: false),
-        ["index"] = (text, arguments, state) => StringSearch.Find(text, arguments, "index", fromRight: false, required: true),
-        ["rindex"] = (text, arguments, state) => StringSearch.Find(text, arguments, "rindex", fromRight: true, required: true),
+        ["find"] = (text, arguments, state) =>
+            StringSearch.Find(text, arguments, "find", fromRight: false, required: false),
+        ["rfind"] = (text, arguments, state) =>
+            StringSearch.Find(text, arguments, "rfind", fromRight: true, required: false),
+        ["index"] = (text, arguments, state) =>
+            StringSearch.Find(text, arguments, "index", fromRight: false, required: true),
+        ["rindex"] = (text, arguments, state) =>
+            StringSearch.Find(text, arguments, "rindex", fromRight: true, required: true),
         ["startswith"] = (text, arguments, state) => StringSearch.Affix(text, arguments, "startswith", atEnd: false),
         ["endswith"] = (text, arguments, state) => StringSearch.Affix(text, arguments, "endswith", atEnd: true),
         ["translate"] = Translate,
@@ -77,7 +83,8 @@ static class StringMethods
         return map(text);
     };
 
-    static Method Padding(string name, Func<string, int, string, RenderState, string> pad) => (text, arguments, state) =>
+    static Method Padding(string name, Func<string, int, string, RenderState, string> pad) =>
+        (text, arguments, state) =>
     {
         object?[] bound = arguments.Bind(name, 1, "/width", "/fillchar");
         string fill = IsMissing(bound[1]) ? " " : RequireText(bound[1], name);
@@ -137,7 +144,6 @@ static class StringMethods
     /// <param name="right">Whether to strip the end.</param>
     public static string Strip(string text, object? chars, bool left, bool right)
     {
-        if (chars is Undefined undefined) throw undefined.Fail();
         if (chars is not null && PyText.Of(chars) is null)
             throw Error.Type($"strip arg must be None or str, not {PyType.NameOf(chars)}");
         HashSet<string>? set = chars is null ? null : [.. PyString.CodePoints(PyText.Of(chars)!)];
@@ -149,7 +155,8 @@ static class StringMethods
         bool IsStripped(int index) => set?.Contains(PyString.CodePointAt(text, index)) ?? PyChar.IsSpace(text[index]);
 
         int Before(int index) =>
-            index >= 2 && char.IsLowSurrogate(text[index - 1]) && char.IsHighSurrogate(text[index - 2]) ? index - 2 : index - 1;
+            index >= 2 && char.IsLowSurrogate(text[index - 1])
+                && char.IsHighSurrogate(text[index - 2]) ? index - 2 : index - 1;
     }
 
     static string RemovePrefix(string text, Arguments arguments, RenderState state)
@@ -167,7 +174,8 @@ static class StringMethods
     static string Replace(string text, Arguments arguments, RenderState state)
     {
         object?[] bound = arguments.Bind("replace", 2, "/old", "/new", "/count");
-        return Replace(text, RequireText(bound[0], "replace()"), RequireText(bound[1], "replace()"), OrInt(bound[2], -1), state);
+        return Replace(text, RequireText(bound[0], "replace()"), RequireText(bound[1], "replace()"),
+            OrInt(bound[2], -1), state);
     }
 
     /// <summary>Replaces the first <paramref name="count"/> occurrences, all if that is negative. An empty old text
@@ -181,7 +189,8 @@ static class StringMethods
         int position = 0;
         for (int found = 0; count < 0 || found < count; found++)
         {
-            int next = old.Length > 0 ? text.IndexOf(old, position, StringComparison.Ordinal) : position + (found == 0 ? 0 : Unit(position));
+            int next = old.Length > 0 ? text.IndexOf(old, position, StringComparison.Ordinal)
+                : position + (found == 0 ? 0 : Unit(position));
             if (next < 0 || next > text.Length) break;
             result.Append(text, position, next - position).Append(replacement);
             position = next + old.Length;
@@ -209,7 +218,8 @@ static class StringMethods
     {
         var parts = new List<string>();
         int start = 0;
-        while ((limit < 0 || parts.Count < limit) && text.IndexOf(separator, start, StringComparison.Ordinal) is >= 0 and int found)
+        while ((limit < 0 || parts.Count < limit)
+            && text.IndexOf(separator, start, StringComparison.Ordinal) is >= 0 and int found)
         {
             parts.Add(text[start..found]);
             start = found + separator.Length;
@@ -232,7 +242,8 @@ static class StringMethods
         return parts;
     }
 
-    /// <summary>Words between white space; after <paramref name="limit"/> of them the rest stays in one piece.</summary>
+    /// <summary>Words between white space; after <paramref name="limit"/> of them the rest stays in one
+    /// piece.</summary>
     public static List<string> SplitWords(string text, int limit)
     {
         var words = new List<string>();
@@ -242,7 +253,7 @@ static class StringMethods
             if (i == text.Length) return words;
             if (limit >= 0 && words.Count >= limit)
             {
-                words.Add(PyChar.TrimEnd(text[i..]));
+                words.Add(text[i..]);
                 return words;
             }
             int start = i;
@@ -261,7 +272,7 @@ static class StringMethods
             if (end == 0) break;
             if (limit >= 0 && words.Count >= limit)
             {
-                words.Add(PyChar.TrimStart(text[..end]));
+                words.Add(text[..end]);
                 break;
             }
             int start = end;
@@ -282,7 +293,8 @@ static class StringMethods
         {
             int end = start;
             while (end < text.Length && !IsLineEnd(text[end])) end++;
-            int next = end < text.Length ? end + (text[end] == '\r' && end + 1 < text.Length && text[end + 1] == '\n' ? 2 : 1) : end;
+            int next = end < text.Length
+                ? end + (text[end] == '\r' && end + 1 < text.Length && text[end + 1] == '\n' ? 2 : 1) : end;
             yield return text[start..(keepEnds ? next : end)];
             start = next;
         }
@@ -293,9 +305,11 @@ static class StringMethods
 
     static PyTuple Partition(string text, Arguments arguments, bool fromRight)
     {
-        string separator = RequireText(arguments.Bind(fromRight ? "rpartition" : "partition", 1, "/sep")[0], "partition()");
+        string separator = RequireText(arguments.Bind(fromRight ? "rpartition" : "partition", 1, "/sep")[0],
+            "partition()");
         if (separator.Length == 0) throw Error.Value("empty separator");
-        int index = fromRight ? text.AsSpan().LastIndexOf(separator) : text.IndexOf(separator, StringComparison.Ordinal);
+        int index = fromRight ? text.AsSpan().LastIndexOf(separator)
+            : text.IndexOf(separator, StringComparison.Ordinal);
         if (index < 0) return new PyTuple(fromRight ? ["", "", text] : [text, "", ""]);
         return new PyTuple([text[..index], separator, text[(index + separator.Length)..]]);
     }
@@ -324,7 +338,8 @@ static class StringMethods
         for (int i = 0; i < text.Length; i += PyString.UnitsAt(text, i))
         {
             int code = PyString.CodePointValueAt(text, i);
-            object? mapped = table is PyObject own ? own.GetItem(Boxed.Int(code)) : throw Error.Type($"'{PyType.NameOf(table)}' object is not subscriptable");
+            object? mapped = table is PyObject own ? own.GetItem(Boxed.Int(code))
+                : throw Error.Type($"'{PyType.NameOf(table)}' object is not subscriptable");
             if (IsMissing(mapped)) PyString.AppendCodePoint(result, code);
             else if (PyText.Of(mapped) is { } replacement) result.Append(replacement);
             else if (mapped is not null) PyString.AppendCodePoint(result, PyNumber.RequireIndex(mapped));
@@ -346,7 +361,8 @@ static class StringMethods
         string[] from = [.. PyString.CodePoints(RequireText(bound[0], "maketrans()"))];
         string[] to = [.. PyString.CodePoints(RequireText(bound[1], "maketrans()"))];
         if (from.Length != to.Length) throw Error.Value("the first two maketrans arguments must have equal length");
-        for (int i = 0; i < from.Length; i++) table.Set(Boxed.Int(SingleCodePoint(from[i])), Boxed.Int(SingleCodePoint(to[i])));
+        for (int i = 0; i < from.Length; i++) table.Set(Boxed.Int(SingleCodePoint(from[i])),
+            Boxed.Int(SingleCodePoint(to[i])));
         if (!IsMissing(bound[2]))
             foreach (string removed in PyString.CodePoints(RequireText(bound[2], "maketrans()")))
                 table.Set(Boxed.Int(SingleCodePoint(removed)), null);

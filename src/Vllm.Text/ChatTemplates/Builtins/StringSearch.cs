@@ -34,14 +34,14 @@ static class StringSearch
     public static object? Affix(string text, Arguments arguments, string name, bool atEnd)
     {
         object?[] bound = arguments.Bind(name, 1, "/prefix", "/start", "/end");
-        if (bound[0] is Undefined undefined) throw undefined.Fail();
         object?[] candidates = bound[0] is PyTuple tuple ? tuple.Values : [bound[0]];
         bool found = false;
         foreach (object? candidate in candidates)
         {
             string affix = PyText.Of(candidate)
                 ?? throw Error.Type($"{name} first arg must be str or a tuple of str, not {PyType.NameOf(candidate)}");
-            found |= Window(text, bound[1], bound[2]) is { } window && Matches(text.AsSpan(window.Start, window.End - window.Start), affix);
+            found |= Window(text, bound[1], bound[2]) is { } window
+                && Matches(text.AsSpan(window.Start, window.End - window.Start), affix);
         }
         return Boxed.Bool(found);
 

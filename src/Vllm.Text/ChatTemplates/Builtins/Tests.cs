@@ -17,8 +17,8 @@ static class Tests
         ["divisibleby"] = Binary("divisibleby", "num", (state, value, other) => Modulo(value, other, state) == 0),
         ["defined"] = Plain("defined", (_, value) => value is not Undefined),
         ["undefined"] = Plain("undefined", (_, value) => value is Undefined),
-        ["filter"] = Plain("filter", (_, value) => PyText.Of(value) is { } name && Filters.Find(name) is not null),
-        ["test"] = Plain("test", (_, value) => PyText.Of(value) is { } name && Find(name) is not null),
+        ["filter"] = Plain("filter", (_, value) => Name(value) is { } name && Filters.Find(name) is not null),
+        ["test"] = Plain("test", (_, value) => Name(value) is { } name && Find(name) is not null),
         ["none"] = Plain("none", (_, value) => value is null),
         ["boolean"] = Plain("boolean", (_, value) => value is bool),
         ["false"] = Plain("false", (_, value) => value is false),
@@ -68,6 +68,10 @@ static class Tests
     static Test Comparing(ComparisonOperator op) => (state, value, arguments) =>
         Operators.Compare(op, value, arguments.Bind("operator", 1, "/b")[0], state);
 
+    static string? Name(object? value) =>
+        PyEquality.IsHashable(value) ? PyText.Of(value)
+            : throw Error.Type($"unhashable type: '{PyType.NameOf(value)}'");
+
     static double Modulo(object? value, object? divisor, RenderState state) =>
         Operators.Apply(Syntax.TokenKind.Mod, value, divisor, state) is { } rest && PyNumber.IsNumber(rest)
             ? PyNumber.ToDouble(rest)
@@ -78,7 +82,7 @@ static class Tests
     {
         (bool a, bool b) => a == b,
         (long a, long b) => a == b,
-        (string a, string b) => a == b,
+        (string { Length: <= 1 } a, string b) => a == b,
         _ => ReferenceEquals(value, other),
     };
 }

@@ -11,11 +11,14 @@ static class TextCodec
     static Encoding? Find(string name) => name.ToLowerInvariant().Replace('_', '-') switch
     {
         "utf-8" or "utf8" or "u8" => new UTF8Encoding(false, throwOnInvalidBytes: true),
-        "ascii" or "us-ascii" => Encoding.GetEncoding("us-ascii", EncoderFallback.ExceptionFallback, DecoderFallback.ExceptionFallback),
+        "ascii" or "us-ascii" =>
+            Encoding.GetEncoding("us-ascii", EncoderFallback.ExceptionFallback, DecoderFallback.ExceptionFallback),
         "latin-1" or "latin1" or "iso-8859-1" or "l1" =>
             Encoding.GetEncoding("iso-8859-1", EncoderFallback.ExceptionFallback, DecoderFallback.ExceptionFallback),
-        "utf-16-le" or "utf-16le" => new UnicodeEncoding(bigEndian: false, byteOrderMark: false, throwOnInvalidBytes: true),
-        "utf-16-be" or "utf-16be" => new UnicodeEncoding(bigEndian: true, byteOrderMark: false, throwOnInvalidBytes: true),
+        "utf-16-le" or "utf-16le" =>
+            new UnicodeEncoding(bigEndian: false, byteOrderMark: false, throwOnInvalidBytes: true),
+        "utf-16-be" or "utf-16be" =>
+            new UnicodeEncoding(bigEndian: true, byteOrderMark: false, throwOnInvalidBytes: true),
         _ => null,
     };
 
@@ -76,7 +79,8 @@ static class BytesMethods
         {
             object?[] bound = arguments.Bind(name, 0, "encoding", "errors");
             string encoding = IsMissing(bound[0]) ? "utf-8" : RequireText(bound[0], name);
-            return TextCodec.Decode(bytes.Content, encoding, IsMissing(bound[1]) ? "strict" : RequireText(bound[1], name));
+            return TextCodec.Decode(bytes.Content, encoding, IsMissing(bound[1]) ? "strict"
+                : RequireText(bound[1], name));
         }),
         "hex" => new NativeFunction(name, (_, arguments) =>
         {

@@ -69,8 +69,8 @@ static class TextFilters
     {
         object?[] bound = arguments.Bind("do_replace", 2, "old", "new", "count");
         int count = OrNone(bound[2]) is null ? -1 : PyNumber.RequireIndex(bound[2]);
-        return StringMethods.Replace(
-            PyRepr.Str(value, state.Budget), PyRepr.Str(bound[0], state.Budget), PyRepr.Str(bound[1], state.Budget), count, state);
+        string old = PyRepr.Str(bound[0], state.Budget), replacement = PyRepr.Str(bound[1], state.Budget);
+        return StringMethods.Replace(PyRepr.Str(value, state.Budget), old, replacement, count, state);
     }
 
     public static object? Join(RenderState state, object? value, Arguments arguments)
@@ -142,8 +142,10 @@ static class TextFilters
         int endLength = PyString.Length(end);
         int leeway = OrNone(bound[3]) is null ? 5 : PyNumber.RequireIndex(bound[3]);
         if (length < endLength)
-            throw new ChatTemplateException(ChatTemplateErrorKind.Assertion, $"expected length >= {endLength}, got {length}");
-        if (leeway < 0) throw new ChatTemplateException(ChatTemplateErrorKind.Assertion, $"expected leeway >= 0, got {leeway}");
+            throw new ChatTemplateException(ChatTemplateErrorKind.Assertion,
+                $"expected length >= {endLength}, got {length}");
+        if (leeway < 0)
+            throw new ChatTemplateException(ChatTemplateErrorKind.Assertion, $"expected leeway >= 0, got {leeway}");
         if (Iteration.Length(value) <= length + (long)leeway) return value;
         if (PyText.Of(value) is not { } text) throw Error.Type($"'{PyType.NameOf(value)}' object cannot be truncated");
         string cut = text[..PyString.UnitIndex(text, length - endLength)];

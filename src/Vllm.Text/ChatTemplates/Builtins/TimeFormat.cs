@@ -9,7 +9,8 @@ static class TimeFormat
     static readonly string[] Days = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
     static readonly string[] Months =
     [
-        "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December",
+        "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
+        "December",
     ];
 
     public static string Format(DateTime time, string format)
@@ -26,7 +27,9 @@ static class TimeFormat
             char flag = '\0';
             while (i < format.Length && format[i] is '-' or '_' or '0' or '^' or '#') flag = format[i++];
             int width = 0;
-            while (i < format.Length && char.IsAsciiDigit(format[i])) width = Math.Min(width * 10 + format[i++] - '0', 1024);
+            while (i < format.Length
+                && char.IsAsciiDigit(format[i]))
+                width = Math.Min(width * 10 + format[i++] - '0', 1024);
             while (i < format.Length && format[i] is 'E' or 'O') i++;
             string? text = i < format.Length ? Field(time, format[i], flag, width) : null;
             result.Append(text ?? format[start..Math.Min(i + 1, format.Length)]);

@@ -39,12 +39,14 @@ sealed partial class Urlizer
     {
         _trimLimit = trimLimit;
         _schemes = schemes;
-        _attributes = $" rel=\"{Markup.EscapeText(rel)}\"" + (target is null ? "" : $" target=\"{Markup.EscapeText(target)}\"");
+        _attributes = $" rel=\"{Markup.EscapeText(rel)}\"" + (target is null ? ""
+            : $" target=\"{Markup.EscapeText(target)}\"");
     }
 
     public static object? Filter(RenderState state, object? value, Arguments arguments)
     {
-        object?[] bound = arguments.Bind("do_urlize", 0, "trim_url_limit", "nofollow", "target", "rel", "extra_schemes");
+        object?[] bound = arguments.Bind("do_urlize", 0, "trim_url_limit", "nofollow", "target", "rel",
+            "extra_schemes");
         int? limit = OrNone(bound[0]) is { } given ? PyNumber.RequireIndex(given) : null;
         var rel = new SortedSet<string>(StringComparer.Ordinal) { "noopener" };
         if (OrFalse(bound[1])) rel.Add("nofollow");
@@ -56,6 +58,7 @@ sealed partial class Urlizer
             if (!Scheme().IsMatch(scheme))
                 throw Error.Runtime($"{PyRepr.Repr(scheme)} is not a valid URI scheme prefix.");
         string text = Markup.Escape(value, state.Budget).Content;
+        state.Budget.ScanWords(text);
         try
         {
             var urlizer = new Urlizer(limit, string.Join(' ', rel), target, schemes);
@@ -91,12 +94,14 @@ sealed partial class Urlizer
     {
         if (Http().IsMatch(address))
         {
-            bool hasScheme = address.StartsWith("https://", StringComparison.Ordinal) || address.StartsWith("http://", StringComparison.Ordinal);
+            bool hasScheme = address.StartsWith("https://", StringComparison.Ordinal)
+                || address.StartsWith("http://", StringComparison.Ordinal);
             return $"<a href=\"{(hasScheme ? "" : "https://")}{address}\"{_attributes}>{Trimmed(address)}</a>";
         }
         if (address.StartsWith("mailto:", StringComparison.Ordinal) && Email().IsMatch(address[7..]))
             return $"<a href=\"{address}\">{address[7..]}</a>";
-        if (address.Contains('@') && !address.StartsWith("www.", StringComparison.Ordinal) && !address.StartsWith('@') &&
+        if (address.Contains('@') && !address.StartsWith("www.", StringComparison.Ordinal)
+            && !address.StartsWith('@') &&
             !address.Contains(':') && Email().IsMatch(address))
             return $"<a href=\"mailto:{address}\">{address}</a>";
         foreach (string scheme in _schemes)

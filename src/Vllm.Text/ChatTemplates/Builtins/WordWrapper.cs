@@ -26,8 +26,11 @@ static partial class WordWrapper
 
     public static object? Filter(RenderState state, object? value, Arguments arguments)
     {
-        object?[] bound = arguments.Bind("do_wordwrap", 0, "width", "break_long_words", "wrapstring", "break_on_hyphens");
+        object?[] bound = arguments.Bind("do_wordwrap", 0, "width", "break_long_words", "wrapstring",
+            "break_on_hyphens");
+        if (value is Undefined undefined) throw undefined.Fail();
         string text = RequireText(value, "wordwrap");
+        state.Budget.ScanWords(text);
         int width = OrInt(bound[0], 79);
         bool breakLongWords = IsMissing(bound[1]) || Truth.Of(bound[1]);
         bool breakOnHyphens = IsMissing(bound[3]) || Truth.Of(bound[3]);

@@ -1,4 +1,5 @@
 using Vllm.Text.ChatTemplates.Runtime;
+using Vllm.Text.ChatTemplates.Values;
 
 namespace Vllm.Text.ChatTemplates.Nodes;
 
@@ -21,12 +22,24 @@ sealed class GetItem(Expression target, Expression key) : Expression
 
     public override IEnumerable<Node> Children => [target, key];
 
+    /// <summary>Set by the binder for constants that Jinja evaluates while compiling. There a slice of what cannot be
+    /// sliced is undefined, at run time it is an error.</summary>
+    public bool IsFolded { get; set; }
+
     public override object? Evaluate(Frame frame)
     {
         object? value = target.Evaluate(frame);
-        return key is Slice slice
-            ? Slicing.Apply(value, slice.Bounds(frame), frame.State)
-            : Access.GetItem(value, key.Evaluate(frame));
+        if (value is string text) frame.State.Budget.Scan(text.Length);
+        if (key is not Slice slice) return Access.GetItem(value, key.Evaluate(frame));
+        SliceBounds bounds = slice.Bounds(frame);
+        try
+        {
+            return Slicing.Apply(value, bounds, frame.State);
+        }
+        catch (ChatTemplateException exception) when (IsFolded && exception.Kind == ChatTemplateErrorKind.Type)
+        {
+            return Undefined.Failing(exception);
+        }
     }
 }
 

@@ -79,7 +79,8 @@ sealed class FilterCall(Expression? target, string name, ArgumentList arguments)
     /// <summary><c>null</c> at the head of a filter block: the target is the block's text.</summary>
     public Expression? Target => target;
 
-    /// <summary>Set by the binder; <c>null</c> when there is no such filter, which is an error once it is reached.</summary>
+    /// <summary>Set by the binder; <c>null</c> when there is no such filter, which is an error once it is
+    /// reached.</summary>
     public Filter? Function { get; set; }
 
     public override IEnumerable<Node> Children =>

@@ -7,6 +7,8 @@ sealed class Constant(object? value) : Expression
 {
     public object? Value => value;
 
+    public override bool IsConstant => true;
+
     public override IEnumerable<Node> Children => [];
 
     public override object? Evaluate(Frame frame) => value;

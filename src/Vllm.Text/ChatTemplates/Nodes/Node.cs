@@ -16,10 +16,11 @@ abstract class Node
     /// <summary>All nodes below this one, parents before their children.</summary>
     public IEnumerable<Node> Descendants()
     {
-        foreach (Node child in Children)
+        var pending = new Stack<Node>(Children.Reverse());
+        while (pending.TryPop(out Node? node))
         {
-            yield return child;
-            foreach (Node node in child.Descendants()) yield return node;
+            yield return node;
+            foreach (Node child in node.Children.Reverse()) pending.Push(child);
         }
     }
 }
@@ -28,6 +29,9 @@ abstract class Expression : Node
 {
     /// <summary>Height of the tree below: bounds the recursion of everything that walks it.</summary>
     public int Height { get; set; }
+
+    /// <summary>Whether Jinja can evaluate it while compiling: there are no names and no calls in it.</summary>
+    public virtual bool IsConstant { get; set; }
 
     public abstract object? Evaluate(Frame frame);
 }

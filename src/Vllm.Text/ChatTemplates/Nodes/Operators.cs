@@ -8,8 +8,16 @@ sealed class Arithmetic(TokenKind op, Expression left, Expression right) : Expre
 {
     public override IEnumerable<Node> Children => [left, right];
 
-    public override object? Evaluate(Frame frame) =>
-        Operators.Apply(op, left.Evaluate(frame), right.Evaluate(frame), frame.State);
+    // Jinja writes a folded constant into Python source, where -2 ** x is -(2 ** x).
+    readonly bool _isNegatedPower = op == TokenKind.Pow && left.IsConstant && !right.IsConstant;
+
+    public override object? Evaluate(Frame frame)
+    {
+        object? value = left.Evaluate(frame);
+        if (_isNegatedPower && value is long or double && PyNumber.Compare(value, 0L) < 0)
+            return PyNumber.Negate(Operators.Apply(op, PyNumber.Negate(value), right.Evaluate(frame), frame.State)!);
+        return Operators.Apply(op, value, right.Evaluate(frame), frame.State);
+    }
 }
 
 sealed class Sign(bool negative, Expression operand) : Expression
@@ -76,6 +84,8 @@ sealed class Comparison(Expression first, (ComparisonOperator Operator, Expressi
 
 sealed class Conditional(Expression test, Expression then, Expression? otherwise) : Expression
 {
+    public Expression? Otherwise => otherwise;
+
     public override IEnumerable<Node> Children => otherwise is null ? [test, then] : [test, then, otherwise];
 
     public override object? Evaluate(Frame frame)

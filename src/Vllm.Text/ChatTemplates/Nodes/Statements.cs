@@ -20,6 +20,8 @@ sealed class TemplateText(string text) : Statement
 /// <summary><c>{{ … }}</c>, or one expression of a <c>print</c> tag.</summary>
 sealed class Print(Expression value) : Statement
 {
+    public Expression Value => value;
+
     public override IEnumerable<Node> Children => [value];
 
     public override Flow Execute(Frame frame)

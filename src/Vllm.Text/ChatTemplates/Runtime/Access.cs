@@ -4,7 +4,8 @@ using Vllm.Text.ChatTemplates.Values;
 namespace Vllm.Text.ChatTemplates.Runtime;
 
 /// <summary>Attributes and items as the immutable sandbox gives them: <c>a.b</c> is the attribute, else the item;
-/// <c>a['b']</c> the item, else the attribute; what begins with an underscore or would change its object is hidden.</summary>
+/// <c>a['b']</c> the item, else the attribute; what begins with an underscore or would change its object is
+/// hidden.</summary>
 static class Access
 {
     public static object? GetAttribute(object? value, string name)
@@ -28,15 +29,18 @@ static class Access
     static object? FindItem(object? value, object? key) => value switch
     {
         string text => Slicing.CharacterAt(text, key),
-        Markup markup => Slicing.CharacterAt(markup.Content, key) is string character ? new Markup(character) : Missing.Value,
+        Markup markup =>
+            Slicing.CharacterAt(markup.Content, key) is string character ? new Markup(character) : Missing.Value,
         PyObject other => other.GetItem(key),
         _ => Missing.Value,
     };
 
-    /// <summary>The attribute; an undefined if it exists but is hidden; <see cref="Missing"/> if there is none.</summary>
+    /// <summary>The attribute; an undefined if it exists but is hidden; <see cref="Missing"/> if there is
+    /// none.</summary>
     public static object? FindAttribute(object? value, string name)
     {
-        if (name.StartsWith('_')) return HiddenAttributes.Exists(value, name) ? Undefined.Unsafe(value, name) : Missing.Value;
+        if (name.StartsWith('_'))
+            return HiddenAttributes.Exists(value, name) ? Undefined.Unsafe(value, name) : Missing.Value;
         object? found = value switch
         {
             string text => StringMethods.Find(text, isMarkup: false, name),
@@ -63,7 +67,9 @@ static class HiddenAttributes
         "__reduce__", "__reduce_ex__", "__repr__", "__setattr__", "__sizeof__", "__str__", "__subclasshook__",
     ];
 
-    static readonly HashSet<string> OfSequences = ["__add__", "__contains__", "__getitem__", "__iter__", "__len__", "__mul__", "__rmul__"];
+    static readonly HashSet<string> OfSequences =
+        ["__add__", "__contains__", "__getitem__", "__iter__", "__len__", "__mul__", "__rmul__"];
+
     static readonly HashSet<string> OfDicts =
     [
         "__class_getitem__", "__contains__", "__delitem__", "__getitem__", "__ior__", "__iter__", "__len__", "__or__",
@@ -73,10 +79,13 @@ static class HiddenAttributes
     static readonly HashSet<string> OfStrings = ["__getnewargs__", "__mod__", "__rmod__"];
     static readonly HashSet<string> OfMarkup =
     [
-        "__html__", "__html_format__", "__radd__", "__dict__", "__module__", "__slots__", "__annotations__", "__orig_bases__",
+        "__html__", "__html_format__", "__radd__", "__dict__", "__module__", "__slots__", "__annotations__",
+        "__orig_bases__",
     ];
 
-    static readonly HashSet<string> OfLists = ["__class_getitem__", "__delitem__", "__iadd__", "__imul__", "__reversed__", "__setitem__"];
+    static readonly HashSet<string> OfLists =
+        ["__class_getitem__", "__delitem__", "__iadd__", "__imul__", "__reversed__", "__setitem__"];
+
     static readonly HashSet<string> OfNumbers =
     [
         "__abs__", "__add__", "__bool__", "__ceil__", "__divmod__", "__float__", "__floor__", "__floordiv__",
@@ -88,7 +97,8 @@ static class HiddenAttributes
     static readonly HashSet<string> OfFunctions =
     [
         "__annotations__", "__builtins__", "__call__", "__closure__", "__code__", "__defaults__", "__dict__", "__get__",
-        "__globals__", "__kwdefaults__", "__module__", "__name__", "__qualname__", "__self__", "__type_params__", "__func__",
+        "__globals__", "__kwdefaults__", "__module__", "__name__", "__qualname__", "__self__", "__type_params__",
+        "__func__",
         "__mro__", "__bases__", "__base__", "__subclasses__", "__text_signature__",
     ];
 
@@ -105,10 +115,10 @@ static class HiddenAttributes
             PyTuple => OfSequences.Contains(name) || name is "__class_getitem__" or "__getnewargs__",
             PyDict => OfDicts.Contains(name),
             NativeFunction or PyClass => OfFunctions.Contains(name),
-            // An attribute that a namespace of older versions of transformers would have held: those are refused when set.
             Namespace => name == "_Namespace__attrs",
-            Undefined => name.StartsWith("_undefined", StringComparison.Ordinal) || name == "_fail_with_undefined_error" ||
-                OfInstances.Contains(name) || OfSequences.Contains(name) || OfNumbers.Contains(name) || name == "__call__",
+            Undefined => name is "_fail_with_undefined_error" or "__call__" ||
+                name.StartsWith("_undefined", StringComparison.Ordinal) || OfInstances.Contains(name) ||
+                OfSequences.Contains(name) || OfNumbers.Contains(name),
             PyObject => OfInstances.Contains(name) || (value is ICallable && name == "__call__"),
             null => name == "__bool__",
             _ => OfNumbers.Contains(name),

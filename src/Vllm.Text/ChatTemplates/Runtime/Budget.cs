@@ -18,6 +18,17 @@ sealed class Budget
     /// <summary>To be called before a string is searched.</summary>
     public void Scan(long units) => Step(1 + units / UnitsPerStep);
 
+    /// <summary>To be called before a pattern that looks ahead is applied: its time may grow with the square of the
+    /// length of a word.</summary>
+    public void ScanWords(string text)
+    {
+        foreach (Range word in text.AsSpan().SplitAny(' ', '\n', '\t', '\r'))
+        {
+            (_, long length) = word.GetOffsetAndLength(text.Length);
+            Step(length * length / UnitsPerStep);
+        }
+    }
+
     /// <summary>To be called before a string of that length is built.</summary>
     public void AllocateString(long units)
     {

@@ -17,10 +17,13 @@ static class Containment
                 return text.Contains(part, StringComparison.Ordinal);
             case PyDict dict: return dict.TryGet(item, out _);
             case DictView view when view.TypeName == "dict_keys": return view.Dict.TryGet(item, out _);
-            case PyRange range when PyNumber.IsInt(item): return item is not System.Numerics.BigInteger && range.Contains(PyNumber.RequireIndex(item));
+            case PyRange range when item is long or bool: return range.Contains(PyNumber.RequireIndex(item));
+            case PyBytes when item is not PyBytes && !PyNumber.IsInt(item):
+                throw Error.Type($"a bytes-like object is required, not '{PyType.NameOf(item)}'");
             case PyBytes bytes when item is PyBytes other: return bytes.Content.AsSpan().IndexOf(other.Content) >= 0;
         }
-        if (!Iteration.IsIterable(container)) throw Error.Type($"argument of type '{PyType.NameOf(container)}' is not iterable");
+        if (!Iteration.IsIterable(container))
+            throw Error.Type($"argument of type '{PyType.NameOf(container)}' is not iterable");
         foreach (object? value in Iteration.Enumerate(state, container))
             if (PyEquality.AreEqual(value, item, state.Budget, depth: 1))
                 return true;

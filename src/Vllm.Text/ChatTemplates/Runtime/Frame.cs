@@ -63,7 +63,8 @@ sealed class TextOutput(Budget budget)
     public string Take() => _text.ToString();
 }
 
-/// <summary>The variables that the renderer was given and, over them, those set at the top level of the template.</summary>
+/// <summary>The variables that the renderer was given and, over them, those set at the top level of the
+/// template.</summary>
 sealed class TemplateContext(TemplateContext? parent, Dictionary<string, object?> variables)
 {
     public Dictionary<string, object?> Variables => variables;

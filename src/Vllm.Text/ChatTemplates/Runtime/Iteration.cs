@@ -8,7 +8,8 @@ static class Iteration
     public static bool IsIterable(object? value) => value is string or PyObject { Items: not null };
 
     /// <summary>What <c>len()</c> gives, or <c>null</c>.</summary>
-    public static int? TryLength(object? value) => value is string text ? PyString.Length(text) : (value as PyObject)?.Length;
+    public static int? TryLength(object? value) =>
+        value is string text ? PyString.Length(text) : (value as PyObject)?.Length;
 
     public static int Length(object? value) =>
         TryLength(value) ?? throw Error.Type($"object of type '{PyType.NameOf(value)}' has no len()");

@@ -2,8 +2,8 @@ using Vllm.Text.ChatTemplates.Values;
 
 namespace Vllm.Text.ChatTemplates.Runtime;
 
-/// <summary>The variable <c>loop</c>. Items are fetched one by one; asking for the length of something that has none, or
-/// for the next item, fetches ahead.</summary>
+/// <summary>The variable <c>loop</c>. Items are fetched one by one; asking for the next item, or for the length of
+/// something that has none, fetches ahead.</summary>
 sealed class LoopContext : PyObject, ICallable
 {
     readonly Func<object?, string>? _recurse;

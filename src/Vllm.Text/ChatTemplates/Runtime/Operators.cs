@@ -13,7 +13,8 @@ static class Operators
     {
         if (left is Undefined undefinedLeft) throw undefinedLeft.Fail();
         // % formats with an undefined as with any other value
-        if (right is Undefined undefinedRight && !(op == TokenKind.Mod && PyText.Of(left) is not null)) throw undefinedRight.Fail();
+        bool formats = op == TokenKind.Mod && PyText.Of(left) is not null;
+        if (right is Undefined undefinedRight && !formats) throw undefinedRight.Fail();
         if (PyNumber.IsNumber(left) && PyNumber.IsNumber(right)) return ApplyToNumbers(op, left!, right!);
         return op switch
         {
@@ -21,7 +22,8 @@ static class Operators
             TokenKind.Mul when PyNumber.IsInt(right) => Repeat(left, right, state),
             TokenKind.Mul when PyNumber.IsInt(left) => Repeat(right, left, state),
             TokenKind.Mod when left is string format => PercentFormat.Format(format, right, state),
-            TokenKind.Mod when left is Markup format => new Markup(PercentFormat.Format(format.Content, right, state, escape: true)),
+            TokenKind.Mod when left is Markup format =>
+                new Markup(PercentFormat.Format(format.Content, right, state, escape: true)),
             TokenKind.Sub when left is DictView { IsSetLike: true } view => Subtract(view, right, state),
             _ => throw Unsupported(op, left, right),
         };
@@ -30,7 +32,8 @@ static class Operators
     static ChatTemplateException Unsupported(TokenKind op, object? left, object? right)
     {
         string symbol = op == TokenKind.Pow ? "** or pow()" : Token.Describe(op);
-        return Error.Type($"unsupported operand type(s) for {symbol}: '{PyType.NameOf(left)}' and '{PyType.NameOf(right)}'");
+        string types = $"'{PyType.NameOf(left)}' and '{PyType.NameOf(right)}'";
+        return Error.Type($"unsupported operand type(s) for {symbol}: {types}");
     }
 
     static object ApplyToNumbers(TokenKind op, object left, object right) => op switch
@@ -63,7 +66,8 @@ static class Operators
             case (_, Undefined undefined): throw undefined.Fail();
             case (string, _): throw Error.Type($"can only concatenate str (not \"{PyType.NameOf(right)}\") to str");
             case (PyList, _): throw Error.Type($"can only concatenate list (not \"{PyType.NameOf(right)}\") to list");
-            case (PyTuple, _): throw Error.Type($"can only concatenate tuple (not \"{PyType.NameOf(right)}\") to tuple");
+            case (PyTuple, _):
+                throw Error.Type($"can only concatenate tuple (not \"{PyType.NameOf(right)}\") to tuple");
             default: throw Unsupported(TokenKind.Add, left, right);
         }
     }
@@ -76,6 +80,7 @@ static class Operators
 
     static object? Repeat(object? value, object? times, RenderState state)
     {
+        if (times is System.Numerics.BigInteger) throw Error.Overflow("cannot fit 'int' into an index-sized integer");
         long count = Math.Max(0, PyNumber.RequireIndex(times));
         switch (value)
         {
@@ -106,11 +111,14 @@ static class Operators
         return result;
     }
 
-    /// <summary><c>d.keys() - other</c>. Python gives a set; a tuple has all that templates do with one but its repr.</summary>
+    /// <summary><c>d.keys() - other</c>. Python gives a set; a tuple has all that templates do with one but its
+    /// repr.</summary>
     static PyTuple Subtract(DictView view, object? other, RenderState state)
     {
         object?[] removed = [.. Iteration.Enumerate(state, other)];
-        return new PyTuple([.. view.Items.Where(item => !removed.Any(value => PyEquality.AreEqual(item, value, state.Budget)))]);
+        state.Budget.Step((long)removed.Length * view.Dict.Entries.Count);
+        return new PyTuple([.. view.Items.Where(item =>
+            !removed.Any(value => PyEquality.AreEqual(item, value, state.Budget)))]);
     }
 
     public static object? ApplySign(bool negative, object? value) => value switch

@@ -22,7 +22,8 @@ static class Ordering
             (PyList x, PyList y) => HoldsForItems(op, x.Values, y.Values, state),
             (PyTuple x, PyTuple y) => HoldsForItems(op, x.Values, y.Values, state),
             (PyBytes x, PyBytes y) => Holds(op, x.Content.AsSpan().SequenceCompareTo(y.Content)),
-            _ => throw Error.Type($"'{Symbol(op)}' not supported between instances of '{PyType.NameOf(left)}' and '{PyType.NameOf(right)}'"),
+            _ => throw Error.Type($"'{Symbol(op)}' not supported between instances of " +
+                $"'{PyType.NameOf(left)}' and '{PyType.NameOf(right)}'"),
         };
     }
 
@@ -65,7 +66,8 @@ static class Ordering
     }
 
     // Array.Sort is not stable, and LINQ's order wraps what a comparison throws.
-    static void MergeSort<T>((object? Key, T Item)[] items, (object? Key, T Item)[] buffer, int start, int end, RenderState state)
+    static void MergeSort<T>(
+        (object? Key, T Item)[] items, (object? Key, T Item)[] buffer, int start, int end, RenderState state)
     {
         if (end - start < 2) return;
         int middle = (start + end) / 2;

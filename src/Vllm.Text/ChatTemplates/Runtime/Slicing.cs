@@ -28,7 +28,7 @@ static class Slicing
     static string SliceText(string text, SliceBounds bounds, RenderState state)
     {
         state.Budget.Scan(text.Length);
-        (int start, int count, int step) = Resolve(PyString.Length(text), bounds);
+        (int start, int count, int step) = Select(PyString.Length(text), bounds);
         if (count == 0) return "";
         state.Budget.AllocateString(count);
         if (step == 1)
@@ -44,7 +44,7 @@ static class Slicing
 
     static object?[] SliceItems(object?[] items, SliceBounds bounds, RenderState state)
     {
-        (int start, int count, int step) = Resolve(items.Length, bounds);
+        (int start, int count, int step) = Select(items.Length, bounds);
         state.Budget.AllocateItems(count);
         if (step == 1) return items[start..(start + count)];
         var result = new object?[count];
@@ -54,35 +54,43 @@ static class Slicing
 
     static PyRange SliceRange(PyRange range, SliceBounds bounds)
     {
-        (int start, int count, int step) = Resolve(range.Count, bounds);
-        long first = range.Start + start * range.Step, newStep = range.Step * step;
-        return new PyRange(first, first + count * newStep, newStep, count);
+        (long start, long stop, long step) = Resolve(range.Count, bounds);
+        long first = range.Start + start * range.Step, end = range.Start + stop * range.Step;
+        return new PyRange(first, end, step * range.Step, Count(start, stop, step));
     }
 
     static IEnumerable<int> Indices(int length, SliceBounds bounds)
     {
-        (int start, int count, int step) = Resolve(length, bounds);
+        (int start, int count, int step) = Select(length, bounds);
         for (int i = 0; i < count; i++) yield return (int)(start + (long)i * step);
     }
 
     /// <summary>First index, number of items and step within that length.</summary>
-    static (int Start, int Count, int Step) Resolve(int length, SliceBounds bounds)
+    static (int Start, int Count, int Step) Select(int length, SliceBounds bounds)
+    {
+        (long start, long stop, long step) = Resolve(length, bounds);
+        int count = Count(start, stop, step);
+        return count == 0 ? (0, 0, 1) : ((int)start, count, (int)step);
+    }
+
+    static int Count(long start, long stop, long step) =>
+        (int)Math.Max(0, step > 0 ? (stop - start + step - 1) / step : (stop - start + step + 1) / step);
+
+    /// <summary>Bounds as indices within that length, as Python's <c>slice.indices</c>.</summary>
+    static (long Start, long Stop, long Step) Resolve(int length, SliceBounds bounds)
     {
         long step = bounds.Step is null ? 1 : IndexOf(bounds.Step);
         if (step == 0) throw Error.Value("slice step cannot be zero");
         long lowest = step < 0 ? -1 : 0, highest = step < 0 ? length - 1L : length;
         long start = bounds.Start is null ? (step < 0 ? highest : lowest) : Clamp(IndexOf(bounds.Start));
         long stop = bounds.Stop is null ? (step < 0 ? lowest : highest) : Clamp(IndexOf(bounds.Stop));
-        long count = step > 0 ? (stop - start + step - 1) / step : (stop - start + step + 1) / step;
-        return count <= 0 ? (0, 0, 1) : ((int)start, (int)count, (int)step);
+        return (start, stop, step);
 
         long Clamp(long index) => Math.Clamp(index < 0 ? index + length : index, lowest, highest);
     }
 
-    static int IndexOf(object value) => value is Undefined undefined
-        ? throw undefined.Fail()
-        : PyNumber.AsIndex(value)
-            ?? throw Error.Type("slice indices must be integers or None or have an __index__ method");
+    static int IndexOf(object value) => PyNumber.AsIndex(value)
+        ?? throw Error.Type("slice indices must be integers or None or have an __index__ method");
 
     /// <summary>The item at an index, counted from the end if it is negative, or <see cref="Missing"/>.</summary>
     public static object? ItemAt(object?[] items, object? key)

@@ -27,13 +27,18 @@ sealed class ExpressionParser(TokenStream stream)
     static ChatTemplateException TooDeep(int line) =>
         Error.Syntax($"nested more than {RenderLimits.MaxSourceDepth} levels deep", line);
 
-    /// <summary>Notes the height of a new node: long chains nest as deeply as parentheses do.</summary>
+    /// <summary>Notes the height of a new node, since long chains nest as deeply as parentheses do, and whether it is
+    /// constant.</summary>
     static T Built<T>(T node) where T : Expression
     {
         int height = 0;
+        node.IsConstant = node is not (Call or FilterCall { Target: null } or Conditional { Otherwise: null });
         foreach (Node child in node.Children)
-            if (child is Expression expression)
-                height = Math.Max(height, expression.Height);
+        {
+            if (child is not Expression expression) continue;
+            height = Math.Max(height, expression.Height);
+            node.IsConstant &= expression.IsConstant;
+        }
         node.Height = height + 1;
         return node.Height > 2 * RenderLimits.MaxSourceDepth ? throw TooDeep(node.Line) : node;
     }
@@ -386,7 +391,8 @@ sealed class ExpressionParser(TokenStream stream)
         }
     }
 
-    /// <summary>Filters on <paramref name="node"/>; <paramref name="startInline"/>: the first has no bar before it.</summary>
+    /// <summary>Filters on <paramref name="node"/>; <paramref name="startInline"/>: the first has no bar before
+    /// it.</summary>
     public Expression? ParseFilter(Expression? node, bool startInline = false)
     {
         while (stream.Current.Kind == TokenKind.Pipe || startInline)

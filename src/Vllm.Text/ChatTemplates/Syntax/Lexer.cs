@@ -24,7 +24,8 @@ sealed class Lexer
     public static string NormalizeNewlines(string text) =>
         text.Contains('\r') ? text.Replace("\r\n", "\n").Replace('\r', '\n') : text;
 
-    /// <summary>The tokens, made while they are asked for: an error of the parser comes before one further down.</summary>
+    /// <summary>The tokens, made while they are asked for: an error of the parser comes before one further
+    /// down.</summary>
     public IEnumerable<Token> Tokenize()
     {
         while (_position < _source.Length)
@@ -113,7 +114,8 @@ sealed class Lexer
 
     bool Matches(int index, string text) => string.CompareOrdinal(_source, index, text, 0, text.Length) == 0;
 
-    /// <summary>Where <c>{% raw %}</c> ends, or -1. Its newline stays: raw text is what stands between the tags.</summary>
+    /// <summary>Where <c>{% raw %}</c> ends, or -1. Its newline stays: raw text is what stands between the
+    /// tags.</summary>
     int MatchRawBegin(int tag)
     {
         int index = SkipSpace(tag + (SignAt(tag + 2) == '\0' ? 2 : 3));
@@ -123,7 +125,8 @@ sealed class Lexer
         return Matches(index, "%}") ? index + 2 : -1;
     }
 
-    /// <summary>Where a tag's end that begins here ends, or -1. <paramref name="mark"/>: <c>%</c>, <c>}</c>, <c>#</c>.</summary>
+    /// <summary>Where a tag's end that begins here ends, or -1. <paramref name="mark"/>: <c>%</c>, <c>}</c>,
+    /// <c>#</c>.</summary>
     int MatchTagEnd(int index, char mark, bool trimNewline)
     {
         char sign = SignAt(index);
@@ -179,7 +182,7 @@ sealed class Lexer
         if (PyChar.IsWord(_source, start))
         {
             end = start;
-            while (end < _source.Length && PyChar.IsWord(_source, end)) end += char.IsHighSurrogate(_source[end]) ? 2 : 1;
+            while (end < _source.Length && PyChar.IsWord(_source, end)) end += PyString.UnitsAt(_source, end);
             string name = _source[start..end];
             if (!PyChar.IsIdentifier(name)) throw Error.Syntax("Invalid character in identifier", line);
             Advance(end);

@@ -47,12 +47,19 @@ static class NumberLiteral
         return true;
     }
 
+    /// <summary>Reading digits takes time that grows with the square of their number.</summary>
+    const int MaxDigits = 10_000;
+
     static object ReadInteger(string source, int start, out int end)
     {
+        int length = source.AsSpan(start).IndexOfAnyExcept("0123456789abcdefABCDEFxXoO_");
+        if (length > MaxDigits || (length < 0 && source.Length - start > MaxDigits))
+            throw Error.Limit($"integer literals of more than {MaxDigits} digits are not supported");
         if (source[start] != '0')
         {
             end = Digits(source, start, char.IsAsciiDigit, allowLeadingUnderscore: false);
-            return PyNumber.Normalize(BigInteger.Parse(source[start..end].Replace("_", ""), CultureInfo.InvariantCulture));
+            return PyNumber.Normalize(BigInteger.Parse(source[start..end].Replace("_", ""),
+                CultureInfo.InvariantCulture));
         }
         (int radix, Func<char, bool> isDigit) = (start + 1 < source.Length ? source[start + 1] : ' ') switch
         {
@@ -77,7 +84,8 @@ static class NumberLiteral
         return 0L;
     }
 
-    /// <summary>The end of digits with single underscores between them; <paramref name="start"/> when there are none.</summary>
+    /// <summary>The end of digits with single underscores between them; <paramref name="start"/> when there are
+    /// none.</summary>
     static int Digits(string source, int start, Func<char, bool> isDigit, bool allowLeadingUnderscore)
     {
         int end = start;

@@ -18,7 +18,8 @@ sealed class Parser
 
     public static Statement[] Parse(string source) => new Parser(source).ParseUntil([]);
 
-    /// <summary>Parses up to one of the tags, which stays current, or to the end of the source if there are none.</summary>
+    /// <summary>Parses up to one of the tags, which stays current, or to the end of the source if there are
+    /// none.</summary>
     Statement[] ParseUntil(string[] endTags)
     {
         using ExpressionParser.Nesting nesting = _expressions.Nest(_stream.Current.Line);
@@ -311,7 +312,8 @@ sealed class Parser
 
     bool SkipContextClause()
     {
-        if (_stream.Current is not { Kind: TokenKind.Name, Text: "with" or "without" } || !_stream.Next.IsName("context"))
+        if (_stream.Current is not { Kind: TokenKind.Name, Text: "with" or "without" }
+            || !_stream.Next.IsName("context"))
             return false;
         _stream.Take();
         _stream.Take();

@@ -58,7 +58,8 @@ static class StringLiteral
     static int Hex(string text, int i, int digits, string message, int line, StringBuilder result)
     {
         if (i + digits >= text.Length) throw Error.Syntax(message, line);
-        if (!uint.TryParse(text.AsSpan(i + 1, digits), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out uint code))
+        if (!uint.TryParse(text.AsSpan(i + 1, digits), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture,
+            out uint code))
             throw Error.Syntax(message, line);
         if (code > 0x10FFFF) throw Error.Syntax("illegal Unicode character", line);
         PyString.AppendCodePoint(result, (int)code);
@@ -68,7 +69,9 @@ static class StringLiteral
     static int Octal(string text, int i, StringBuilder result)
     {
         int code = 0, end = i;
-        while (end < text.Length && end < i + 3 && text[end] is >= '0' and <= '7') code = code * 8 + (text[end++] - '0');
+        while (end < text.Length && end < i + 3
+            && text[end] is >= '0' and <= '7')
+            code = code * 8 + (text[end++] - '0');
         PyString.AppendCodePoint(result, code);
         return end - 1;
     }

@@ -8,7 +8,8 @@ enum TokenKind
     Eq, Ne, Gt, GtEq, Lt, LtEq, Assign, Dot, Colon, Pipe, Comma, Semicolon, Eof,
 }
 
-/// <summary>A token with its source text (data and strings: the text they stand for) and, for numbers, the value.</summary>
+/// <summary>A token with its source text (data and strings: the text they stand for) and, for numbers, the
+/// value.</summary>
 readonly record struct Token(TokenKind Kind, string Text, int Line, object? Value = null)
 {
     public bool IsName(string name) => Kind == TokenKind.Name && Text == name;

@@ -3,7 +3,8 @@ using System.Numerics;
 
 namespace Vllm.Text.ChatTemplates.Values;
 
-/// <summary>Floats as text: Python's shortest repr, and exact fixed and scientific forms rounded half to even.</summary>
+/// <summary>Floats as text: Python's shortest repr, and exact fixed and scientific forms rounded half to
+/// even.</summary>
 static class FloatFormat
 {
     /// <summary>The shortest text that reads back as the same float; scientific from 1e16 up and below 1e-4.</summary>
@@ -19,7 +20,7 @@ static class FloatFormat
     }
 
     public static string? NonFinite(double value) =>
-        double.IsNaN(value) ? "nan" : double.IsPositiveInfinity(value) ? "inf" : double.IsNegativeInfinity(value) ? "-inf" : null;
+        double.IsFinite(value) ? null : double.IsNaN(value) ? "nan" : value > 0 ? "inf" : "-inf";
 
     static string Scientific(string digits, int exponent)
     {
@@ -34,7 +35,8 @@ static class FloatFormat
         string text = Math.Abs(value).ToString("R", CultureInfo.InvariantCulture);
         int mark = text.IndexOf('E');
         string mantissa = mark < 0 ? text : text[..mark];
-        int exponent = mark < 0 ? 0 : int.Parse(text.AsSpan(mark + 1), NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture);
+        int exponent = mark < 0 ? 0
+            : int.Parse(text.AsSpan(mark + 1), NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture);
         int point = mantissa.IndexOf('.') is >= 0 and int found ? found : mantissa.Length;
         string all = mantissa.Replace(".", "");
         string digits = all.TrimStart('0');
@@ -99,7 +101,8 @@ static class FloatFormat
             : Math.CopySign(result, value);
     }
 
-    /// <summary><c>value · 10^digits</c> to the nearest integer, ties to even, from the exact value of the float.</summary>
+    /// <summary><c>value · 10^digits</c> to the nearest integer, ties to even, from the exact value of the
+    /// float.</summary>
     public static BigInteger RoundScaled(double value, int digits)
     {
         long bits = BitConverter.DoubleToInt64Bits(value);

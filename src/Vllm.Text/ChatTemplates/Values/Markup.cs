@@ -16,7 +16,7 @@ sealed class Markup(string content) : PyObject
 
     public override bool IsTrue => content.Length > 0;
 
-    public override IEnumerable<object?> Items => PyString.CodePoints(content).Select(text => (object?)new Markup(text));
+    public override IEnumerable<object?> Items => PyString.CodePoints(content);
 
     public override void WriteRepr(ReprWriter writer)
     {
@@ -35,7 +35,8 @@ sealed class Markup(string content) : PyObject
     public static string EscapeText(string text) =>
         text.AsSpan().IndexOfAny("&<>\"'") < 0
             ? text
-            : text.Replace("&", "&amp;").Replace(">", "&gt;").Replace("<", "&lt;").Replace("'", "&#39;").Replace("\"", "&#34;");
+            : text.Replace("&", "&amp;").Replace(">", "&gt;").Replace("<", "&lt;")
+                .Replace("'", "&#39;").Replace("\"", "&#34;");
 
     /// <summary>Marks the texts of a result: what Markup's methods do that are those of strings otherwise.</summary>
     public static object? Mark(object? value) => value switch

@@ -131,7 +131,10 @@ sealed class PyBytes(byte[] content) : PyObject
     public override IEnumerable<object?> Items => content.Select(value => (object?)Boxed.Int(value));
 
     public override object? GetItem(object? key) =>
-        Slicing.ItemAt([.. Items], key);
+        PyNumber.AsIndex(key) is { } index && (index < 0 ? index + content.Length : index) is var i &&
+        (uint)i < (uint)content.Length
+            ? Boxed.Int(content[i])
+            : Missing.Value;
 
     public override object? GetAttribute(string name) => Builtins.BytesMethods.Find(this, name);
 

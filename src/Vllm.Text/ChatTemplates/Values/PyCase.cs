@@ -9,12 +9,14 @@ static class PyCase
     delegate void AppendMapped(StringBuilder result, string text, int index, int code);
 
     public static string Upper(string text) =>
-        Ascii.IsValid(text) ? text.ToUpperInvariant() : Map(text, static (r, _, _, code) => UnicodeTables.AppendUpper(r, code));
+        Ascii.IsValid(text) ? text.ToUpperInvariant()
+            : Map(text, static (r, _, _, code) => UnicodeTables.AppendUpper(r, code));
 
     public static string Lower(string text) => Ascii.IsValid(text) ? text.ToLowerInvariant() : Map(text, AppendLower);
 
     public static string Fold(string text) =>
-        Ascii.IsValid(text) ? text.ToLowerInvariant() : Map(text, static (r, _, _, code) => UnicodeTables.AppendFold(r, code));
+        Ascii.IsValid(text) ? text.ToLowerInvariant()
+            : Map(text, static (r, _, _, code) => UnicodeTables.AppendFold(r, code));
 
     public static string Capitalize(string text) => Map(text, static (result, text, index, code) =>
     {
@@ -55,14 +57,17 @@ static class PyCase
         else UnicodeTables.AppendLower(result, code);
     }
 
-    /// <summary>Whether a cased letter stands before and none after, not counting what has no case of its own.</summary>
+    /// <summary>Whether a cased letter stands before and none after, not counting what has no case of its
+    /// own.</summary>
     static bool IsFinalSigma(string text, int index)
     {
         int before = index - 1;
         while (before >= 0 && IsCaseIgnorable(CodePointBefore(text, before))) before--;
         if (before < 0 || !PyChar.IsCased(CodePointBefore(text, before))) return false;
         int after = index + 1;
-        while (after < text.Length && IsCaseIgnorable(PyString.CodePointValueAt(text, after))) after += PyString.UnitsAt(text, after);
+        while (after < text.Length
+            && IsCaseIgnorable(PyString.CodePointValueAt(text, after)))
+            after += PyString.UnitsAt(text, after);
         return after >= text.Length || !PyChar.IsCased(PyString.CodePointValueAt(text, after));
     }
 
@@ -73,7 +78,8 @@ static class PyCase
             : PyString.CodePointValueAt(text, index);
 
     static bool IsCaseIgnorable(int code) =>
-        "'.:·\u0387\u055f\u05f4‘’\u2024\u2027\ufe13\ufe52\ufe55\uff07\uff0e\uff1a".Contains((char)code) && code <= 0xFFFF ||
+        "'.:·\u0387\u055f\u05f4‘’\u2024\u2027\ufe13\ufe52\ufe55\uff07\uff0e\uff1a".Contains((char)code)
+            && code <= 0xFFFF ||
         PyChar.CategoryOf(code) is UnicodeCategory.NonSpacingMark or UnicodeCategory.EnclosingMark or UnicodeCategory.Format
             or UnicodeCategory.ModifierLetter or UnicodeCategory.ModifierSymbol;
 }

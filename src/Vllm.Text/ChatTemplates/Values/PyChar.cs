@@ -2,7 +2,8 @@ using System.Globalization;
 
 namespace Vllm.Text.ChatTemplates.Values;
 
-/// <summary>Classes of characters as Python 3.11 has them, with Unicode 14; what was added since is unassigned.</summary>
+/// <summary>Classes of characters as Python 3.11 has them, with Unicode 14; what was added since is
+/// unassigned.</summary>
 static class PyChar
 {
     public static bool IsSpace(int code) => code switch
@@ -14,7 +15,8 @@ static class PyChar
     };
 
     public static UnicodeCategory CategoryOf(int code) =>
-        UnicodeTables.IsAssignedAfter14(code) ? UnicodeCategory.OtherNotAssigned : CharUnicodeInfo.GetUnicodeCategory(code);
+        UnicodeTables.IsAssignedAfter14(code) ? UnicodeCategory.OtherNotAssigned
+            : CharUnicodeInfo.GetUnicodeCategory(code);
 
     public static bool IsPrintable(int code) => code == ' ' || CategoryOf(code) switch
     {
@@ -33,9 +35,11 @@ static class PyChar
 
     public static bool IsNumeric(int code) =>
         !UnicodeTables.IsAssignedAfter14(code) &&
-        (CharUnicodeInfo.GetNumericValue(PyString.FromCodePoint(code), 0) != -1 || UnicodeTables.IsNumericIdeograph(code));
+        (CharUnicodeInfo.GetNumericValue(PyString.FromCodePoint(code), 0) != -1
+            || UnicodeTables.IsNumericIdeograph(code));
 
-    public static bool IsAlnum(int code) => code < 0x80 ? char.IsAsciiLetterOrDigit((char)code) : IsAlpha(code) || IsNumeric(code);
+    public static bool IsAlnum(int code) =>
+        code < 0x80 ? char.IsAsciiLetterOrDigit((char)code) : IsAlpha(code) || IsNumeric(code);
 
     /// <summary>Python's <c>\w</c>.</summary>
     public static bool IsWord(string text, int index) =>

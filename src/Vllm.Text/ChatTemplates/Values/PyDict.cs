@@ -47,7 +47,8 @@ sealed class PyDict(int capacity = 0) : PyObject
         if (_index is not null) return _index.TryGetValue(new PyKey(key), out int found) ? found : -1;
         if (key is not string) PyEquality.Hash(key); // refuses keys that cannot be hashed
         for (int i = 0; i < _entries.Count; i++)
-            if (key is string text && _entries[i].Key is string other ? text == other : PyEquality.AreEqual(_entries[i].Key, key))
+            if (key is string text
+                && _entries[i].Key is string other ? text == other : PyEquality.AreEqual(_entries[i].Key, key))
                 return i;
         return -1;
     }
@@ -123,17 +124,23 @@ sealed class DictView(PyDict dict, string typeName) : PyObject
     {
         object? other = arguments.Bind("isdisjoint", 1, "/other")[0];
         foreach (object? item in Iteration.Enumerate(state, other))
+        {
+            state.Budget.Step(dict.Entries.Count);
             if (Items.Any(own => PyEquality.AreEqual(own, item, state.Budget)))
                 return Boxed.False;
+        }
         return Boxed.True;
     }
 
     public override void WriteRepr(ReprWriter writer) => writer.WriteItems($"{typeName}([", [.. Items], "])");
 
-    public override bool IsEqualTo(object? other, Budget? budget, int depth) =>
-        ReferenceEquals(this, other) ||
-        (IsSetLike && other is DictView { IsSetLike: true } view && view.Length == Length &&
-            Items.All(item => view.Items.Any(own => PyEquality.AreEqual(own, item, budget, depth + 1))));
+    public override bool IsEqualTo(object? other, Budget? budget, int depth)
+    {
+        if (ReferenceEquals(this, other)) return true;
+        if (!IsSetLike || other is not DictView { IsSetLike: true } view || view.Length != Length) return false;
+        budget?.Step((long)dict.Entries.Count * dict.Entries.Count);
+        return Items.All(item => view.Items.Any(own => PyEquality.AreEqual(own, item, budget, depth + 1)));
+    }
 
     public override int ComputeHash(int depth) =>
         IsSetLike ? throw Error.Type($"unhashable type: '{typeName}'") : base.ComputeHash(depth);

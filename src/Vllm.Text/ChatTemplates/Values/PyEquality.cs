@@ -3,8 +3,8 @@ using Vllm.Text.ChatTemplates.Runtime;
 
 namespace Vllm.Text.ChatTemplates.Values;
 
-/// <summary>Equality and hashes as Python has them: numbers of all kinds compare by value, texts by text, sequences item
-/// by item. Budgets are optional because keys of dicts are compared outside of any step.</summary>
+/// <summary>Equality and hashes as Python has them: numbers of all kinds compare by value, texts by text, sequences
+/// item by item. Budgets are optional because keys of dicts are compared outside of any step.</summary>
 static class PyEquality
 {
     public static bool AreEqual(object? left, object? right, Budget? budget = null, int depth = 0)
@@ -47,7 +47,8 @@ static class PyEquality
             bool b => b ? 1 : 0,
             long i => i.GetHashCode(),
             BigInteger big => big.GetHashCode(),
-            double d when Math.Floor(d) == d && !double.IsInfinity(d) => PyNumber.Normalize(new BigInteger(d)).GetHashCode(),
+            double d when Math.Floor(d) == d && !double.IsInfinity(d) =>
+                PyNumber.Normalize(new BigInteger(d)).GetHashCode(),
             double d => d.GetHashCode(),
             _ => throw Error.Type($"unhashable type: '{PyType.NameOf(value)}'"),
         };

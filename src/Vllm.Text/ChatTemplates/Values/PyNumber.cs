@@ -27,7 +27,8 @@ static class PyNumber
         _ => throw Error.Type($"'{PyType.NameOf(value)}' object cannot be interpreted as an integer"),
     };
 
-    /// <summary>An int that is used as an index or a count; beyond the range of <see cref="int"/> the nearest of it.</summary>
+    /// <summary>An int that is used as an index or a count; beyond the range of <see cref="int"/> the nearest of
+    /// it.</summary>
     public static int? AsIndex(object? value) => value switch
     {
         long i => (int)Math.Clamp(i, int.MinValue, int.MaxValue),
@@ -36,12 +37,8 @@ static class PyNumber
         _ => null,
     };
 
-    public static int RequireIndex(object? value)
-    {
-        if (value is Undefined undefined) throw undefined.Fail();
-        return AsIndex(value)
-            ?? throw Error.Type($"'{PyType.NameOf(value)}' object cannot be interpreted as an integer");
-    }
+    public static int RequireIndex(object? value) => AsIndex(value)
+        ?? throw Error.Type($"'{PyType.NameOf(value)}' object cannot be interpreted as an integer");
 
     public static double ToDouble(object value) => value switch
     {
@@ -55,7 +52,7 @@ static class PyNumber
     /// <summary>The double nearest to a quotient.</summary>
     static double ToDouble(BigInteger numerator, BigInteger denominator)
     {
-        bool negative = numerator.Sign * denominator.Sign < 0;
+        bool negative = numerator.Sign < 0 != denominator.Sign < 0;
         (numerator, denominator) = (BigInteger.Abs(numerator), BigInteger.Abs(denominator));
         if (numerator.IsZero) return negative ? -0.0 : 0.0;
         // 64 or 65 significant bits and a sticky bit for the rest: the conversion to double then rounds once.

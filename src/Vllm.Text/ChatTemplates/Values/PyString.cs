@@ -2,7 +2,8 @@ using System.Text;
 
 namespace Vllm.Text.ChatTemplates.Values;
 
-/// <summary>Strings by code points, as Python counts. Most texts have no surrogates: those take the short way.</summary>
+/// <summary>Strings by code points, as Python counts. Most texts have no surrogates: those take the short
+/// way.</summary>
 static class PyString
 {
     static readonly string[] Ascii = [.. Enumerable.Range(0, 128).Select(code => ((char)code).ToString())];
@@ -32,7 +33,8 @@ static class PyString
         for (int i = 0; i < text.Length; i += UnitsAt(text, i)) yield return CodePointAt(text, i);
     }
 
-    /// <summary>Index of the unit where that code point starts; the text's length if it has no more than that.</summary>
+    /// <summary>Index of the unit where that code point starts; the text's length if it has no more than
+    /// that.</summary>
     public static int UnitIndex(string text, int codePoint)
     {
         if (!HasSurrogates(text)) return Math.Min(codePoint, text.Length);

@@ -16,7 +16,7 @@ sealed class PyList(object?[] values) : PyObject
 
     public override object? GetItem(object? key) => Slicing.ItemAt(values, key);
 
-    public override object? GetAttribute(string name) => SequenceMethods.Find(this, values, name);
+    public override object? GetAttribute(string name) => SequenceMethods.Find(this, name);
 
     public override void WriteRepr(ReprWriter writer) => writer.WriteItems("[", values, "]");
 
@@ -39,9 +39,10 @@ class PyTuple(object?[] values) : PyObject
 
     public override object? GetItem(object? key) => Slicing.ItemAt(values, key);
 
-    public override object? GetAttribute(string name) => SequenceMethods.Find(this, values, name);
+    public override object? GetAttribute(string name) => SequenceMethods.Find(this, name);
 
-    public override void WriteRepr(ReprWriter writer) => writer.WriteItems("(", values, values.Length == 1 ? ",)" : ")");
+    public override void WriteRepr(ReprWriter writer) =>
+        writer.WriteItems("(", values, values.Length == 1 ? ",)" : ")");
 
     public override bool IsEqualTo(object? other, Budget? budget, int depth) =>
         other is PyTuple tuple && PyEquality.AreEqual(values, tuple.Values, budget, depth);
@@ -103,7 +104,7 @@ sealed class PyRange(long start, long stop, long step, int length) : PyObject
         "start" => Boxed.Int(start),
         "stop" => Boxed.Int(stop),
         "step" => Boxed.Int(step),
-        _ => SequenceMethods.Find(this, [.. Items], name),
+        _ => SequenceMethods.Find(this, name),
     };
 
     public override void WriteRepr(ReprWriter writer) =>

@@ -11,7 +11,8 @@ static partial class UnicodeTables
 
     public static bool IsAssignedAfter14(int code) => code >= 0x80 && InRanges(AssignedAfter14, code);
 
-    public static bool IsNumericIdeograph(int code) => code >= NumericIdeographs[0] && InRanges(NumericIdeographs, code);
+    public static bool IsNumericIdeograph(int code) =>
+        code >= NumericIdeographs[0] && InRanges(NumericIdeographs, code);
 
     public static bool IsOtherLowercase(int code) => InRanges(OtherLowercase, code);
 

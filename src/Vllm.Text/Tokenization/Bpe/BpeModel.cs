@@ -32,21 +32,36 @@ sealed class BpeModel
     readonly byte[] _prefix, _suffix;
     readonly int _unknownId;
     readonly int[] _fallbackIds = new int[256];
+    readonly bool _cutsBeforeMarks;
+    readonly IReadOnlySet<int> _joinedToMarks;
 
-    public BpeModel(Vocabulary vocabulary, MergeTable merges, BpeOptions options)
+    /// <param name="vocabulary">The tokens.</param>
+    /// <param name="merges">Merges among them.</param>
+    /// <param name="options">The rest of the file's settings.</param>
+    /// <param name="joinedToMarks">The characters, other than ▁ (U+2581), that some merge joins to a following
+    /// ▁.</param>
+    public BpeModel(Vocabulary vocabulary, MergeTable merges, BpeOptions options, IReadOnlySet<int> joinedToMarks)
     {
         Vocabulary = vocabulary;
         _merges = merges;
         _options = options;
-        _prefix = System.Text.Encoding.UTF8.GetBytes(options.ContinuingSubwordPrefix);
-        _suffix = System.Text.Encoding.UTF8.GetBytes(options.EndOfWordSuffix);
+        _prefix = Encoding.UTF8.GetBytes(options.ContinuingSubwordPrefix);
+        _suffix = Encoding.UTF8.GetBytes(options.EndOfWordSuffix);
         _unknownId = options.UnknownToken is { } unknown ? vocabulary.Find(unknown) : -1;
         for (int value = 0; value < 256; value++) _fallbackIds[value] = vocabulary.Find($"<0x{value:X2}>");
+        // Where no merge reaches across the start of a word, words can be merged one by one: much faster than a whole
+        // text at once, which is what models without a pre-tokenizer ask for, and equal.
+        _joinedToMarks = joinedToMarks;
+        _cutsBeforeMarks = _prefix.Length + _suffix.Length == 0 && vocabulary.Find(Mark) >= 0;
     }
+
+    /// <summary>The space as SentencePiece writes it: ▁ (U+2581).</summary>
+    public static ReadOnlySpan<byte> Mark => "▁"u8;
 
     public Vocabulary Vocabulary { get; }
 
-    /// <summary>The same model over raw bytes; null unless it is byte-level, with a token for each byte and no affixes.</summary>
+    /// <summary>The same model over raw bytes; null unless it is byte-level, with a token for each byte and no
+    /// affixes.</summary>
     public ByteBpe? CreateByteBpe()
     {
         if (!Vocabulary.IsByteLevel || _prefix.Length + _suffix.Length > 0) return null;
@@ -68,8 +83,32 @@ sealed class BpeModel
             symbols.Add(whole, piece.Length);
             return;
         }
-        AddCharacters(piece, symbols);
-        symbols.MergeAll(_merges);
+        while (_cutsBeforeMarks && WordEnd(piece) is var end && end < piece.Length)
+        {
+            AddWord(piece[..end], symbols);
+            piece = piece[end..];
+        }
+        AddWord(piece, symbols);
+    }
+
+    /// <summary>Where the next mark stands that no merge can join to what is before it.</summary>
+    int WordEnd(ReadOnlySpan<byte> piece)
+    {
+        for (int end = 0; ;)
+        {
+            while (piece[end..].StartsWith(Mark)) end += Mark.Length;
+            int length = piece[end..].IndexOf(Mark);
+            if (length < 0) return piece.Length;
+            end += length;
+            if (!_joinedToMarks.Contains(CodePoints.DecodeLast(piece, end, out _))) return end;
+        }
+    }
+
+    void AddWord(ReadOnlySpan<byte> word, SymbolBuffer symbols)
+    {
+        int first = symbols.Count;
+        AddCharacters(word, symbols);
+        symbols.MergeAll(_merges, first);
     }
 
     void AddCharacters(ReadOnlySpan<byte> piece, SymbolBuffer symbols)
@@ -80,7 +119,8 @@ sealed class BpeModel
         for (int i = 0, size; i < piece.Length; i += size)
         {
             CodePoints.Decode(piece, i, out size);
-            ReadOnlySpan<byte> key = WithAffixes(piece.Slice(i, size), isFirst: i == 0, isLast: i + size == piece.Length, buffer);
+            ReadOnlySpan<byte> key =
+                WithAffixes(piece.Slice(i, size), isFirst: i == 0, isLast: i + size == piece.Length, buffer);
             int id = Vocabulary.Find(key);
             if (id >= 0)
             {
@@ -88,7 +128,8 @@ sealed class BpeModel
                 symbols.Add(id, size);
             }
             // As tokenizers has it, the bytes go before unknown characters that are still waiting to be fused.
-            else if (!_options.FallsBackToBytes || !TryAddBytes(key, symbols)) AddUnknown(size, ref unknownSize, symbols);
+            else if (!_options.FallsBackToBytes || !TryAddBytes(key, symbols))
+                AddUnknown(size, ref unknownSize, symbols);
         }
         FlushUnknown(ref unknownSize, symbols);
     }

@@ -1,6 +1,7 @@
 namespace Vllm.Text.Tokenization.Bpe;
 
-/// <summary>BPE over bytes: the hot path of byte-level tokenizers. Immutable; the caller brings the workspace.</summary>
+/// <summary>BPE over bytes: the hot path of byte-level tokenizers. Immutable; the caller brings the
+/// workspace.</summary>
 sealed class ByteBpe
 {
     readonly Vocabulary _vocabulary;
@@ -18,7 +19,8 @@ sealed class ByteBpe
     /// <param name="numTokens">Ids from here on are no tokens, only steps of merges.</param>
     /// <param name="expansions">What becomes of such an id when no merge takes it up.</param>
     public ByteBpe(
-        Vocabulary vocabulary, MergeTable merges, int[] byteIds, bool looksUpWholeWords, int numTokens, IReadOnlyList<int[]> expansions)
+        Vocabulary vocabulary, MergeTable merges, int[] byteIds, bool looksUpWholeWords, int numTokens,
+            IReadOnlyList<int[]> expansions)
     {
         _vocabulary = vocabulary;
         _merges = merges;

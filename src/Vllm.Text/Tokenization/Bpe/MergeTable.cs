@@ -19,7 +19,8 @@ sealed class MergeTable
     public MergeTable(int numExpected) =>
         _entries = new Entry[BitOperations.RoundUpToPowerOf2((uint)Math.Max(16, numExpected + numExpected / 2))];
 
-    /// <summary>Adds a merge. A pair that is already there takes the new rank when <paramref name="replaces"/>.</summary>
+    /// <summary>Adds a merge. With <paramref name="replaces"/>, a pair that is already there takes the new
+    /// rank.</summary>
     public void Add(int left, int right, int rank, int mergedId, bool replaces)
     {
         if (_count * 4 >= _entries.Length * 3) Grow();
@@ -44,7 +45,7 @@ sealed class MergeTable
     {
         Entry[] entries = _entries;
         int mask = entries.Length - 1;
-        int index = (int)(ByteHash.Mix(key) >> 20) & mask;
+        int index = (int)ByteHash.Mix(key) & mask;
         while (entries[index].Key != 0 && entries[index].Key != key) index = index + 1 & mask;
         return ref entries[index];
     }

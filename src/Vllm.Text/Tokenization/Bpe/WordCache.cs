@@ -72,6 +72,6 @@ sealed class WordCache
             else Low = ByteHash.ReadUpTo7(word);
         }
 
-        public int Slot => (int)(ByteHash.Mix(Low ^ ByteHash.Mix(High)) >> 40) & (NumEntries - 1);
+        public int Slot => (int)ByteHash.Mix(Low ^ ByteHash.Mix(High + 1)) & (NumEntries - 1);
     }
 }

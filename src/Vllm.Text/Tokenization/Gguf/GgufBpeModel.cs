@@ -23,7 +23,8 @@ sealed class GgufBpeModel : GgufModel
 
         int[] byteIds = new int[256];
         for (int value = 0; value < 256; value++) byteIds[value] = symbols.Get([ByteAlphabet.ToChar((byte)value)]);
-        _bpe = new ByteBpe(vocabulary.Tokens, table, byteIds, preTokenizer.IgnoresMerges, vocabulary.Count, symbols.Expansions);
+        _bpe = new ByteBpe(vocabulary.Tokens, table, byteIds, preTokenizer.IgnoresMerges, vocabulary.Count,
+            symbols.Expansions);
         _splitters = preTokenizer.CreateSplitters();
     }
 
@@ -70,7 +71,7 @@ sealed class GgufBpeModel : GgufModel
         public int Get(ReadOnlySpan<char> text)
         {
             Span<byte> utf8 = text.Length <= 170 ? stackalloc byte[text.Length * 3] : new byte[text.Length * 3];
-            utf8 = utf8[..System.Text.Encoding.UTF8.GetBytes(text, utf8)];
+            utf8 = utf8[..Encoding.UTF8.GetBytes(text, utf8)];
             int id = vocabulary.Tokens.Find(utf8);
             if (id >= 0) return id;
             id = vocabulary.Count + _expansions.Count;

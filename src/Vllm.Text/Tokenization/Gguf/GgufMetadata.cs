@@ -7,9 +7,11 @@ readonly struct GgufMetadata(IReadOnlyDictionary<string, object> metadata)
 {
     const string Source = "GGUF";
 
-    public string? FindString(string key) => metadata.TryGetValue(key, out object? value) ? As<string>(key, value) : null;
+    public string? FindString(string key) =>
+        metadata.TryGetValue(key, out object? value) ? As<string>(key, value) : null;
 
-    public bool FindBool(string key, bool fallback) => metadata.TryGetValue(key, out object? value) ? As<bool>(key, value) : fallback;
+    public bool FindBool(string key, bool fallback) =>
+        metadata.TryGetValue(key, out object? value) ? As<bool>(key, value) : fallback;
 
     public int? FindInt(string key)
     {

@@ -61,12 +61,14 @@ sealed record GgufPreTokenizer(
         "deepseek-coder" => new(["[\r\n]", @"\s?\p{L}+", @"\s?\p{P}+", "[一-龥ࠀ-一가-퟿]+", @"\p{N}"]),
         "deepseek-v3" or "hunyuan-dense" or "joyai-llm" or "hy_v4" => new(DeepSeek3All),
         "spark2_5" => new([@"\p{N}{1,3}", "[一-龥぀-ゟ゠-ヿ]+",
-            AsciiPunctuation + @"|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+| ?[\p{P}\p{S}]+|[\r\n]|\s+(?!\S)|\s+", @"\p{N}"]),
+            AsciiPunctuation + @"|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+| ?[\p{P}\p{S}]+|[\r\n]|\s+(?!\S)|\s+",
+                @"\p{N}"]),
         "youtu" => new(["[가-힣ㄱ-ㆎ]+|[！…“”‘’—：；，、-〿︰-﹏]+|[ㄅ-ㄯ]+|[一-龥぀-ゟ゠-ヿ]+",
             $@"{CaseSplit}{Contractions}?|{CaseSplitUpper}{Contractions}?|\p{{N}}|{SlashPunctuation}|{Spaces}"],
             IgnoresMerges: true),
         "falcon" => new([@"[\p{P}\$\+<=>\^~\|`]+", SplitterCatalog.Gpt2, "[0-9][0-9][0-9]"], CleansSpaces: true),
-        "starcoder" or "refact" or "codeshell" or "exaone" or "minerva-7b" or "mellum2" => new(Starcoder, CleansSpaces: true),
+        "starcoder" or "refact" or "codeshell" or "exaone" or "minerva-7b" or "mellum2" =>
+            new(Starcoder, CleansSpaces: true),
         "command-r" or "smollm" => new(Starcoder),
         "gpt-2" or "phi-2" or "jina-es" or "jina-de" or "gigachat" or "jina-v2-es" or "jina-v2-de" or "a.x-4.0"
             or "mellum" or "modern-bert" or "mpt" or "olmo" or "jais" or "exaone4" or "jina-v1-en" or "jina-v2-code"

@@ -21,7 +21,8 @@ sealed class GgufSpmModel : GgufModel
         _tokens = vocabulary.Tokens;
         _addsSpacePrefix = addsSpacePrefix;
         _scores = metadata.FindFloats("tokenizer.ggml.scores", vocabulary.Count) ?? new float[vocabulary.Count];
-        for (int id = 0; id < vocabulary.Count; id++) _maxTokenBytes = Math.Max(_maxTokenBytes, _tokens.GetBytes(id).Length);
+        for (int id = 0; id < vocabulary.Count; id++)
+            _maxTokenBytes = Math.Max(_maxTokenBytes, _tokens.GetBytes(id).Length);
         for (int value = 0; value < 256; value++) _byteIds[value] = FindByte((byte)value, unknownId);
     }
 
@@ -70,11 +71,13 @@ sealed class GgufSpmModel : GgufModel
         public Merger(GgufSpmModel model, byte[] text)
         {
             (_model, _text) = (model, text);
-            (_starts, _sizes, _next, _previous) = (new int[text.Length], new int[text.Length], new int[text.Length], new int[text.Length]);
+            (_starts, _sizes, _next, _previous) =
+                (new int[text.Length], new int[text.Length], new int[text.Length], new int[text.Length]);
             for (int start = 0; start < text.Length; _count++)
             {
                 CodePoints.Decode(text, start, out int size);
-                (_starts[_count], _sizes[_count], _previous[_count], _next[_count]) = (start, size, _count - 1, _count + 1);
+                (_starts[_count], _sizes[_count], _previous[_count], _next[_count]) =
+                    (start, size, _count - 1, _count + 1);
                 start += size;
             }
             _next[_count - 1] = -1;

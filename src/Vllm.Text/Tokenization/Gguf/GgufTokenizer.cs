@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Runtime.InteropServices;
 using System.Text;
 
 namespace Vllm.Text.Tokenization.Gguf;
@@ -98,7 +99,7 @@ sealed class GgufTokenizer : Tokenizer
         throw new NotSupportedException("A tokenizer from a GGUF file keeps no offsets.");
 
     public override string Decode(ReadOnlySpan<int> ids, bool skipSpecialTokens = false) =>
-        System.Text.Encoding.UTF8.GetString(DecodeToBytes(ids, skipSpecialTokens));
+        Encoding.UTF8.GetString(DecodeToBytes(ids, skipSpecialTokens));
 
     /// <summary>The bytes of ids, which need not be valid UTF-8.</summary>
     internal ReadOnlySpan<byte> DecodeToBytes(ReadOnlySpan<int> ids, bool skipSpecialTokens)
@@ -112,7 +113,7 @@ sealed class GgufTokenizer : Tokenizer
             removesSpace = false;
             bytes.AddRange(piece);
         }
-        Span<byte> text = System.Runtime.InteropServices.CollectionsMarshal.AsSpan(bytes);
+        Span<byte> text = CollectionsMarshal.AsSpan(bytes);
         return _cleansSpaces ? text[..GgufSpaces.Clean(text)] : text;
     }
 
@@ -128,7 +129,8 @@ sealed class GgufTokenizer : Tokenizer
         (uint)id < (uint)VocabSize && _vocabulary.Has(id, TokenAttributes.Control | TokenAttributes.Unknown);
 
     public override bool IsAdded(int id) =>
-        (uint)id < (uint)VocabSize && _vocabulary.Has(id, TokenAttributes.Control | TokenAttributes.Unknown | TokenAttributes.UserDefined);
+        (uint)id < (uint)VocabSize
+            && _vocabulary.Has(id, TokenAttributes.Control | TokenAttributes.Unknown | TokenAttributes.UserDefined);
 
     public override ReadOnlySpan<byte> TokenBytes(int id)
     {
@@ -140,11 +142,12 @@ sealed class GgufTokenizer : Tokenizer
     {
         string text = _vocabulary.Tokens.GetText(id);
         if (_vocabulary.Has(id, TokenAttributes.Control | TokenAttributes.Unknown | TokenAttributes.UserDefined))
-            return System.Text.Encoding.UTF8.GetBytes(text);
+            return Encoding.UTF8.GetBytes(text);
         if (_vocabulary.Has(id, TokenAttributes.Normal))
-            return _isByteLevel ? DecodeAlphabet(text) : System.Text.Encoding.UTF8.GetBytes(text.Replace('▁', ' '));
+            return _isByteLevel ? DecodeAlphabet(text) : Encoding.UTF8.GetBytes(text.Replace('▁', ' '));
         if (_vocabulary.Has(id, TokenAttributes.Byte) && text.Length >= 5
-            && byte.TryParse(text.AsSpan(3, 2), NumberStyles.HexNumber, CultureInfo.InvariantCulture, out byte value)) return [value];
+            && byte.TryParse(text.AsSpan(3, 2), NumberStyles.HexNumber, CultureInfo.InvariantCulture, out byte value))
+            return [value];
         return [];
     }
 
@@ -158,8 +161,8 @@ sealed class GgufTokenizer : Tokenizer
             if (value >= 0) bytes.Add((byte)value);
             else
             {
-                byte[] utf8 = System.Text.Encoding.UTF8.GetBytes(rune.ToString());
-                bytes.AddRange(System.Text.Encoding.UTF8.GetBytes($"[UNK_BYTE_0x{Convert.ToHexStringLower(utf8)}{text}]"));
+                byte[] utf8 = Encoding.UTF8.GetBytes(rune.ToString());
+                bytes.AddRange(Encoding.UTF8.GetBytes($"[UNK_BYTE_0x{Convert.ToHexStringLower(utf8)}{text}]"));
             }
         }
         return [.. bytes];

@@ -2,7 +2,8 @@ using System.Text;
 
 namespace Vllm.Text.Tokenization.Gguf;
 
-/// <summary>Attributes of a token, as <c>tokenizer.ggml.token_type</c> and llama.cpp's own corrections give them.</summary>
+/// <summary>Attributes of a token, as <c>tokenizer.ggml.token_type</c> and llama.cpp's own corrections give
+/// them.</summary>
 [Flags]
 enum TokenAttributes : byte
 {
@@ -37,9 +38,12 @@ sealed class GgufVocabulary
 
     static readonly string[][] FillInTheMiddleTokens =
     [
-        ["<|fim_prefix|>", "<fim-prefix>", "<fim_prefix>", "<｜fim▁begin｜>", "<PRE>", "▁<PRE>", "<|code_prefix|>", "<|prefix|>"],
-        ["<|fim_suffix|>", "<fim-suffix>", "<fim_suffix>", "<｜fim▁hole｜>", "<SUF>", "▁<SUF>", "<|code_suffix|>", "<|suffix|>"],
-        ["<|fim_middle|>", "<fim-middle>", "<fim_middle>", "<｜fim▁end｜>", "<MID>", "▁<MID>", "<|code_middle|>", "<|middle|>"],
+        ["<|fim_prefix|>", "<fim-prefix>", "<fim_prefix>", "<｜fim▁begin｜>", "<PRE>", "▁<PRE>", "<|code_prefix|>",
+            "<|prefix|>"],
+        ["<|fim_suffix|>", "<fim-suffix>", "<fim_suffix>", "<｜fim▁hole｜>", "<SUF>", "▁<SUF>", "<|code_suffix|>",
+            "<|suffix|>"],
+        ["<|fim_middle|>", "<fim-middle>", "<fim_middle>", "<｜fim▁end｜>", "<MID>", "▁<MID>", "<|code_middle|>",
+            "<|middle|>"],
         ["<|fim_pad|>", "<fim-pad>", "<fim_pad>", "<PAD>"],
         ["<|fim_repo|>", "<|repo_name|>", "<fim-repo>", "<REPO>", "<reponame>"],
         ["<|file_sep|>"],
@@ -57,7 +61,8 @@ sealed class GgufVocabulary
         AddTokens(tokens);
         Attributes = new TokenAttributes[tokens.Length];
         int[]? types = metadata.FindInts("tokenizer.ggml.token_type", tokens.Length);
-        for (int id = 0; id < tokens.Length; id++) Attributes[id] = types is null ? TokenAttributes.Normal : FromType(types[id]);
+        for (int id = 0; id < tokens.Length; id++)
+            Attributes[id] = types is null ? TokenAttributes.Normal : FromType(types[id]);
         CorrectAttributes(metadata);
         SpecialIds = FindSpecialIds();
         SetStripping(metadata);
@@ -81,7 +86,7 @@ sealed class GgufVocabulary
         {
             string token = tokens[id].Length == 0 ? $"[EMPTY_{id}]" : tokens[id];
             if (token.Length * 3 > buffer.Length) buffer = new byte[token.Length * 3];
-            int length = System.Text.Encoding.UTF8.GetBytes(token, buffer);
+            int length = Encoding.UTF8.GetBytes(token, buffer);
             if (!Tokens.TryAdd(buffer.AsSpan(0, length), id))
                 throw GgufMetadata.Fail($"{TokensKey}[{id}]", $"'{token}' is already token {Tokens.Find(token)}");
         }
@@ -104,7 +109,8 @@ sealed class GgufVocabulary
         for (int i = 0; i < FillInTheMiddleTokens.Length; i++)
         {
             if (metadata.FindInt($"tokenizer.ggml.{FillInTheMiddleKeys[i]}_token_id") is not null) continue;
-            if (FillInTheMiddleTokens[i].FirstOrDefault(t => Tokens.Find(t) >= 0) is { } found) Add(found, TokenAttributes.Control);
+            if (FillInTheMiddleTokens[i].FirstOrDefault(t => Tokens.Find(t) >= 0) is { } found)
+                Add(found, TokenAttributes.Control);
         }
         foreach (string token in HarmonyMarkers) Set(token, TokenAttributes.UserDefined);
 
@@ -131,7 +137,7 @@ sealed class GgufVocabulary
         var special = new List<int>();
         for (int id = 0; id < Count; id++)
             if (Has(id, TokenAttributes.Control | TokenAttributes.UserDefined | TokenAttributes.Unknown)) special.Add(id);
-        return [.. special.OrderByDescending(id => System.Text.Encoding.UTF8.GetByteCount(Tokens.GetText(id)))];
+        return [.. special.OrderByDescending(id => Encoding.UTF8.GetByteCount(Tokens.GetText(id)))];
     }
 
     /// <summary>GGUF has no strip flags; llama.cpp knows the models that need them by name.</summary>
@@ -140,12 +146,14 @@ sealed class GgufVocabulary
         string pre = metadata.FindString("tokenizer.ggml.pre") ?? "";
         string architecture = metadata.FindString("general.architecture") ?? "";
         string name = (metadata.FindString("general.name") ?? "").ToLowerInvariant();
-        if (ContainsAny(pre, "jina-v2-de", "jina-v2-es", "jina-v2-code") || ContainsAny(architecture, "nomic-bert-moe", "jina-bert-v3"))
+        if (ContainsAny(pre, "jina-v2-de", "jina-v2-es", "jina-v2-code")
+            || ContainsAny(architecture, "nomic-bert-moe", "jina-bert-v3"))
             Add("<mask>", TokenAttributes.StripsLeft);
         else if (ContainsAny(name, "phi-3", "phi3"))
         {
             foreach (int id in SpecialIds)
-                if (Tokens.GetText(id) is not ("<unk>" or "<s>" or "<|endoftext|>")) Attributes[id] |= TokenAttributes.StripsRight;
+                if (Tokens.GetText(id) is not ("<unk>" or "<s>" or "<|endoftext|>"))
+                    Attributes[id] |= TokenAttributes.StripsRight;
             Add("</s>", TokenAttributes.StripsRight);
         }
         else if (ContainsAny(name, "modern-bert")) Add("[MASK]", TokenAttributes.StripsLeft);

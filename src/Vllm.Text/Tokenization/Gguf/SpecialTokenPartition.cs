@@ -1,3 +1,5 @@
+using System.Text;
+
 namespace Vllm.Text.Tokenization.Gguf;
 
 /// <summary>A part of a text: a special token, or (<see cref="Id"/> -1) text between them.</summary>
@@ -19,7 +21,7 @@ sealed class SpecialTokenPartition
     public SpecialTokenPartition(GgufVocabulary vocabulary)
     {
         _vocabulary = vocabulary;
-        _texts = [.. vocabulary.SpecialIds.Select(id => System.Text.Encoding.UTF8.GetBytes(vocabulary.Tokens.GetText(id)))];
+        _texts = [.. vocabulary.SpecialIds.Select(id => Encoding.UTF8.GetBytes(vocabulary.Tokens.GetText(id)))];
         _trie = new TokenTrie(_texts);
     }
 

@@ -1,6 +1,7 @@
 using System.Text;
 using System.Text.Json;
 using Vllm.Text.Tokenization.Bpe;
+using Vllm.Text.Tokenization.Unicode;
 
 namespace Vllm.Text.Tokenization.Json;
 
@@ -11,16 +12,24 @@ namespace Vllm.Text.Tokenization.Json;
 sealed class BpeReader(string file)
 {
     readonly Dictionary<string, JsonElement> _settings = [];
-    long _vocabularyStart = -1, _mergesStart = -1;
+    /// <summary>Tables start no larger than this whatever the file's size suggests; they grow.</summary>
+    const int MaxExpected = 1 << 20;
+
+    long _vocabularyStart = -1, _mergesStart = -1, _mergesEnd;
+    readonly HashSet<int> _joinedToMarks = [];
+    int _lastMerged = -1;
     byte[] _left = new byte[256];
     byte[] _merged = new byte[512];
 
-    /// <param name="json">The whole file.</param>
-    /// <param name="start">Where the model object begins in it.</param>
-    /// <param name="isByteLevel">Whether the file has a byte-level step, so that tokens are in the byte alphabet.</param>
-    public BpeModel Read(ReadOnlySpan<byte> json, int start, bool isByteLevel)
+    /// <summary>Whether <see cref="FindParts"/> has seen a model.</summary>
+    public bool HasModel { get; private set; }
+
+    /// <summary>Reads what <see cref="FindParts"/> found in <paramref name="json"/>, the whole file.
+    /// <paramref name="isByteLevel"/>: the file has a byte-level step, so tokens are in the byte alphabet.</summary>
+    public BpeModel Read(ReadOnlySpan<byte> json, bool isByteLevel)
     {
-        FindParts(json, start);
+        // Files from before tokenizers 0.8 name no type.
+        if (FindString("type") is { } type and not "BPE") throw Fail("type", $"'{type}' is not supported");
         Vocabulary vocabulary = ReadVocabulary(json, isByteLevel);
         string prefix = FindString("continuing_subword_prefix") ?? "";
         var options = new BpeOptions
@@ -32,26 +41,29 @@ sealed class BpeReader(string file)
             FallsBackToBytes = FindBool("byte_fallback"),
             IgnoresMerges = FindBool("ignore_merges"),
         };
-        return new BpeModel(vocabulary, ReadMerges(json, vocabulary, System.Text.Encoding.UTF8.GetByteCount(prefix)), options);
+        MergeTable merges = ReadMerges(json, vocabulary, Encoding.UTF8.GetByteCount(prefix));
+        return new BpeModel(vocabulary, merges, options, _joinedToMarks);
     }
 
-    /// <summary>Vocabulary and merges come in any order, and merges need the vocabulary: their places are noted first.</summary>
-    void FindParts(ReadOnlySpan<byte> json, int start)
+    /// <summary>Takes the reader through the model object. Vocabulary and merges come in any order, before or after the
+    /// steps that decide how tokens are written, and merges need the vocabulary: for now their places are
+    /// noted.</summary>
+    public void FindParts(ref Utf8JsonReader reader)
     {
-        var reader = new Utf8JsonReader(json[start..]);
-        reader.Read();
+        HasModel = true;
         while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
         {
             string name = reader.GetString()!;
             reader.Read();
-            if (name == "vocab") _vocabularyStart = start + reader.TokenStartIndex;
-            else if (name == "merges") _mergesStart = start + reader.TokenStartIndex;
+            if (name == "vocab") _vocabularyStart = reader.TokenStartIndex;
+            else if (name == "merges") _mergesStart = reader.TokenStartIndex;
             else
             {
                 _settings[name] = JsonElement.ParseValue(ref reader);
                 continue;
             }
             reader.Skip();
+            if (name == "merges") _mergesEnd = reader.TokenStartIndex;
         }
     }
 
@@ -62,15 +74,17 @@ sealed class BpeReader(string file)
         reader.Read();
         if (reader.TokenType != JsonTokenType.StartObject) throw Fail("vocab", "expected an object of tokens and ids");
         // Rough: a token with its id takes some 16 bytes of JSON.
-        var vocabulary = new Vocabulary(isByteLevel, (int)Math.Min(1 << 18, (json.Length - _vocabularyStart) / 32 + 256));
+        var vocabulary = new Vocabulary(isByteLevel,
+            (int)Math.Min(1 << 18, (json.Length - _vocabularyStart) / 32 + 256));
         byte[] buffer = new byte[256];
         while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
         {
             int length = CopyString(ref reader, ref buffer);
             reader.Read();
             if (reader.TokenType != JsonTokenType.Number || !reader.TryGetInt32(out int id) || id < 0)
-                throw Fail($"vocab.{System.Text.Encoding.UTF8.GetString(buffer.AsSpan(0, length))}", "expected an id");
-            if (vocabulary.Contains(id)) throw Fail($"vocab.{System.Text.Encoding.UTF8.GetString(buffer.AsSpan(0, length))}", $"id {id} is taken");
+                throw Fail($"vocab.{Encoding.UTF8.GetString(buffer.AsSpan(0, length))}", "expected an id");
+            if (vocabulary.Contains(id))
+                throw Fail($"vocab.{Encoding.UTF8.GetString(buffer.AsSpan(0, length))}", $"id {id} is taken");
             vocabulary.TryAdd(buffer.AsSpan(0, length), id);
         }
         return vocabulary;
@@ -82,7 +96,8 @@ sealed class BpeReader(string file)
         var reader = new Utf8JsonReader(json[(int)_mergesStart..]);
         reader.Read();
         if (reader.TokenType != JsonTokenType.StartArray) throw Fail("merges", "expected a list");
-        var merges = new MergeTable(vocabulary.Count);
+        // Rough: a merge takes some 16 bytes of JSON or more.
+        var merges = new MergeTable((int)Math.Min(MaxExpected, (_mergesEnd - _mergesStart) / 16));
         byte[] right = new byte[256];
         int rank = 0, index = 0;
         while (reader.Read() && reader.TokenType != JsonTokenType.EndArray)
@@ -95,7 +110,8 @@ sealed class BpeReader(string file)
                 ReadOnlySpan<byte> line = _left.AsSpan(0, length);
                 if (line.StartsWith("#version"u8)) continue;
                 int space = line.IndexOf((byte)' ');
-                if (space < 0 || line[(space + 1)..].Contains((byte)' ')) throw Fail($"merges[{index}]", "expected two tokens");
+                if (space < 0 || line[(space + 1)..].Contains((byte)' '))
+                    throw Fail($"merges[{index}]", "expected two tokens");
                 leftText = line[..space];
                 rightText = line[(space + 1)..];
             }
@@ -115,14 +131,17 @@ sealed class BpeReader(string file)
         if (reader.TokenType != JsonTokenType.StartArray || !reader.Read() || reader.TokenType != JsonTokenType.String)
             throw Fail($"merges[{index}]", "expected a pair of tokens");
         int leftLength = CopyString(ref reader, ref _left);
-        if (!reader.Read() || reader.TokenType != JsonTokenType.String) throw Fail($"merges[{index}]", "expected a pair of tokens");
+        if (!reader.Read() || reader.TokenType != JsonTokenType.String)
+            throw Fail($"merges[{index}]", "expected a pair of tokens");
         int rightLength = CopyString(ref reader, ref right);
-        if (!reader.Read() || reader.TokenType != JsonTokenType.EndArray) throw Fail($"merges[{index}]", "expected a pair of tokens");
+        if (!reader.Read() || reader.TokenType != JsonTokenType.EndArray)
+            throw Fail($"merges[{index}]", "expected a pair of tokens");
         return (leftLength, rightLength);
     }
 
     void AddMerge(
-        MergeTable merges, Vocabulary vocabulary, ReadOnlySpan<byte> left, ReadOnlySpan<byte> right, int prefixLength, int rank, int index)
+        MergeTable merges, Vocabulary vocabulary, ReadOnlySpan<byte> left, ReadOnlySpan<byte> right, int prefixLength,
+            int rank, int index)
     {
         // The merged token has the prefix of its left part only.
         ReadOnlySpan<byte> tail = right[Math.Min(prefixLength, right.Length)..];
@@ -130,14 +149,18 @@ sealed class BpeReader(string file)
         left.CopyTo(_merged);
         tail.CopyTo(_merged.AsSpan(left.Length));
         ReadOnlySpan<byte> merged = _merged.AsSpan(0, left.Length + tail.Length);
+        if (right.StartsWith(BpeModel.Mark) && !left.EndsWith(BpeModel.Mark))
+            _joinedToMarks.Add(CodePoints.DecodeLast(left, left.Length, out _));
         // Of a merge that is listed twice the last counts.
-        merges.Add(Find(left), Find(right), rank, Find(merged), replaces: true);
+        // Merges are mostly in the order of the tokens that they make, often several for one token.
+        _lastMerged = Find(merged, vocabulary.Contains(_lastMerged + 1) ? _lastMerged + 1 : _lastMerged);
+        merges.Add(Find(left), Find(right), rank, _lastMerged, replaces: true);
 
-        int Find(ReadOnlySpan<byte> token)
+        int Find(ReadOnlySpan<byte> token, int guess = -1)
         {
-            int id = vocabulary.Find(token);
+            int id = vocabulary.Find(token, guess);
             return id >= 0 ? id
-                : throw Fail($"merges[{index}]", $"token '{System.Text.Encoding.UTF8.GetString(token)}' is not in the vocabulary");
+                : throw Fail($"merges[{index}]", $"token '{Encoding.UTF8.GetString(token)}' is not in the vocabulary");
         }
     }
 

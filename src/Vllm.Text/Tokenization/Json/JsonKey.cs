@@ -26,11 +26,13 @@ readonly record struct JsonKey(string File, string Path, JsonElement Value)
     {
         if (Value.ValueKind != JsonValueKind.Array) throw Fail($"expected a list, found {Describe()}");
         int index = 0;
-        foreach (JsonElement item in Value.EnumerateArray()) yield return this with { Path = $"{Path}[{index++}]", Value = item };
+        foreach (JsonElement item in Value.EnumerateArray())
+            yield return this with { Path = $"{Path}[{index++}]", Value = item };
     }
 
     public string AsString() =>
-        Value.ValueKind == JsonValueKind.String ? Value.GetString()! : throw Fail($"expected a string, found {Describe()}");
+        Value.ValueKind == JsonValueKind.String ? Value.GetString()!
+            : throw Fail($"expected a string, found {Describe()}");
 
     public bool AsBool() => Value.ValueKind switch
     {
@@ -40,12 +42,15 @@ readonly record struct JsonKey(string File, string Path, JsonElement Value)
     };
 
     public int AsInt() =>
-        Value.ValueKind == JsonValueKind.Number && Value.TryGetInt32(out int value) ? value : throw Fail($"expected an integer, found {Describe()}");
+        Value.ValueKind == JsonValueKind.Number && Value.TryGetInt32(out int value) ? value
+            : throw Fail($"expected an integer, found {Describe()}");
 
     public bool GetBool(string name, bool fallback) => Find(name)?.AsBool() ?? fallback;
 
     /// <summary>The components of a list, each read in the same way.</summary>
     public List<T> ReadAll<T>(string name, Func<JsonKey, T> read) => [.. Get(name).Items().Select(read)];
 
-    string Describe() => Value.ValueKind == JsonValueKind.Undefined ? "nothing" : Value.GetRawText()[..Math.Min(60, Value.GetRawText().Length)];
+    string Describe() =>
+        Value.ValueKind == JsonValueKind.Undefined ? "nothing"
+        : Value.GetRawText()[..Math.Min(60, Value.GetRawText().Length)];
 }

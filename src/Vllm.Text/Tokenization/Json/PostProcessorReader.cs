@@ -7,8 +7,10 @@ static class PostProcessorReader
     public static PostProcessor Read(JsonKey config) => config.Type switch
     {
         "Sequence" => new PostProcessorSequence(config.ReadAll("processors", Read)),
-        "ByteLevel" => new ByteLevelPostProcessor(config.GetBool("trim_offsets", true), config.GetBool("add_prefix_space", true)),
-        "BertProcessing" => new ClassifierPostProcessor(ReadPair(config.Get("cls")), ReadPair(config.Get("sep")), false, false, false),
+        "ByteLevel" => new ByteLevelPostProcessor(config.GetBool("trim_offsets", true),
+            config.GetBool("add_prefix_space", true)),
+        "BertProcessing" => new ClassifierPostProcessor(ReadPair(config.Get("cls")), ReadPair(config.Get("sep")),
+            false, false, false),
         "RobertaProcessing" => new ClassifierPostProcessor(
             ReadPair(config.Get("cls")), ReadPair(config.Get("sep")), isRoberta: true,
             config.GetBool("trim_offsets", true), config.GetBool("add_prefix_space", true)),
@@ -19,7 +21,8 @@ static class PostProcessorReader
     static (string, int) ReadPair(JsonKey pair)
     {
         JsonKey[] items = [.. pair.Items()];
-        return items.Length == 2 ? (items[0].AsString(), items[1].AsInt()) : throw pair.Fail("expected a token and its id");
+        return items.Length == 2 ? (items[0].AsString(), items[1].AsInt())
+            : throw pair.Fail("expected a token and its id");
     }
 
     static TemplatePostProcessor ReadTemplates(JsonKey config)

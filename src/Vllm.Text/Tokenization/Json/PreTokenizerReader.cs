@@ -10,8 +10,10 @@ static class PreTokenizerReader
     {
         "Sequence" => new PreTokenizerSequence(config.ReadAll("pretokenizers", Read)),
         "Split" => new SplitPreTokenizer(
-            PatternReader.Read(config.Get("pattern")), ReadBehavior(config.Get("behavior")), config.GetBool("invert", false)),
-        "ByteLevel" => new ByteLevelPreTokenizer(config.GetBool("add_prefix_space", true), config.GetBool("use_regex", true)),
+            PatternReader.Read(config.Get("pattern")), ReadBehavior(config.Get("behavior")),
+                config.GetBool("invert", false)),
+        "ByteLevel" => new ByteLevelPreTokenizer(config.GetBool("add_prefix_space", true),
+            config.GetBool("use_regex", true)),
         "Whitespace" => SplitPreTokenizer.Whitespace(),
         "WhitespaceSplit" => SplitPreTokenizer.WhitespaceSplit(),
         "BertPreTokenizer" => SplitPreTokenizer.Bert(),
@@ -19,7 +21,8 @@ static class PreTokenizerReader
         "Punctuation" => SplitPreTokenizer.Punctuation(
             config.Find("behavior") is { } behavior ? ReadBehavior(behavior) : SplitBehavior.Isolated),
         "CharDelimiterSplit" => SplitPreTokenizer.CharDelimiter(config.Get("delimiter").AsString()),
-        "Metaspace" => new MetaspacePreTokenizer(ReadMark(config), ReadPrependScheme(config), config.GetBool("split", true)),
+        "Metaspace" => new MetaspacePreTokenizer(ReadMark(config), ReadPrependScheme(config),
+            config.GetBool("split", true)),
         "FixedLength" => ReadFixedLength(config),
         "UnicodeScripts" => new UnicodeScriptsPreTokenizer(),
         { } other => throw config.Fail($"pre-tokenizer '{other}' is not known"),

@@ -28,26 +28,26 @@ static class TokenizerJson
 
     static HuggingFaceTokenizer ReadParts(byte[] json, string file)
     {
-        Dictionary<string, JsonKey> parts = FindParts(WithoutMark(json), file, out int modelStart);
-        if (modelStart < 0) throw new TokenizerLoadException(file, "model", "is missing");
+        var model = new BpeReader(file);
+        Dictionary<string, JsonKey> parts = FindParts(WithoutMark(json), file, model);
+        if (!model.HasModel) throw new TokenizerLoadException(file, "model", "is missing");
 
         Normalizer? normalizer = ReadPart(parts, "normalizer", NormalizerReader.Read);
         PreTokenizer? preTokenizer = ReadPart(parts, "pre_tokenizer", PreTokenizerReader.Read);
-        Decoder? decoder = ReadPart(parts, "decoder", DecoderReader.Read);
+        TokenDecoder? decoder = ReadPart(parts, "decoder", DecoderReader.Read);
         bool isByteLevel = IsByteLevel(normalizer, preTokenizer, decoder);
-        BpeModel model = ReadModel(WithoutMark(json), modelStart, file, isByteLevel);
+        BpeModel bpe = model.Read(WithoutMark(json), isByteLevel);
         return new HuggingFaceTokenizer(
-            model, normalizer, preTokenizer, ReadPart(parts, "post_processor", PostProcessorReader.Read), decoder,
-            new AddedTokens(ReadAddedTokens(parts), model.Vocabulary, normalizer));
+            bpe, normalizer, preTokenizer, ReadPart(parts, "post_processor", PostProcessorReader.Read), decoder,
+            new AddedTokens(ReadAddedTokens(parts), bpe.Vocabulary, normalizer));
     }
 
     static ReadOnlySpan<byte> WithoutMark(byte[] json) => json.AsSpan().StartsWith("\uFEFF"u8) ? json.AsSpan(3) : json;
 
     /// <summary>Everything but the model, which is read as a stream later.</summary>
-    static Dictionary<string, JsonKey> FindParts(ReadOnlySpan<byte> json, string file, out int modelStart)
+    static Dictionary<string, JsonKey> FindParts(ReadOnlySpan<byte> json, string file, BpeReader model)
     {
         var parts = new Dictionary<string, JsonKey>();
-        modelStart = -1;
         var reader = new Utf8JsonReader(json);
         if (!reader.Read() || reader.TokenType != JsonTokenType.StartObject)
             throw new TokenizerLoadException(file, "", "expected an object");
@@ -56,11 +56,9 @@ static class TokenizerJson
             string name = reader.GetString()!;
             reader.Read();
             if (name == "model" && reader.TokenType == JsonTokenType.StartObject)
-            {
-                modelStart = (int)reader.TokenStartIndex;
-                reader.Skip();
-            }
-            else parts[name] = new JsonKey(file, name, JsonElement.ParseValue(ref reader));
+                model.FindParts(ref reader);
+            else
+                parts[name] = new JsonKey(file, name, JsonElement.ParseValue(ref reader));
         }
         return parts;
     }
@@ -68,30 +66,7 @@ static class TokenizerJson
     static T? ReadPart<T>(Dictionary<string, JsonKey> parts, string name, Func<JsonKey, T> read) where T : class =>
         parts.TryGetValue(name, out JsonKey part) && !part.IsNull ? read(part) : null;
 
-    static BpeModel ReadModel(ReadOnlySpan<byte> json, int start, string file, bool isByteLevel)
-    {
-        string? type = FindModelType(json, start);
-        // Files from before tokenizers 0.8 name no type; only BPE has merges.
-        return type is null or "BPE"
-            ? new BpeReader(file).Read(json, start, isByteLevel)
-            : throw new TokenizerLoadException(file, "model.type", $"'{type}' is not supported");
-    }
-
-    static string? FindModelType(ReadOnlySpan<byte> json, int start)
-    {
-        var reader = new Utf8JsonReader(json[start..]);
-        reader.Read();
-        while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
-        {
-            bool isType = reader.ValueTextEquals("type"u8);
-            reader.Read();
-            if (isType) return reader.TokenType == JsonTokenType.String ? reader.GetString() : null;
-            reader.Skip();
-        }
-        return null;
-    }
-
-    static bool IsByteLevel(Normalizer? normalizer, PreTokenizer? preTokenizer, Decoder? decoder) =>
+    static bool IsByteLevel(Normalizer? normalizer, PreTokenizer? preTokenizer, TokenDecoder? decoder) =>
         normalizer is ByteLevelNormalizer || decoder is ByteLevelDecoder || preTokenizer is ByteLevelPreTokenizer
         || preTokenizer is PreTokenizerSequence { Steps: var steps } && steps.Any(s => s is ByteLevelPreTokenizer);
 

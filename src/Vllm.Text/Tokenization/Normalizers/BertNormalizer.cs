@@ -21,7 +21,8 @@ sealed class BertNormalizer(bool cleansText, bool spacesChinese, bool stripsAcce
         if (lowers) LowercaseNormalizer.Lower(text);
     }
 
-    static bool IsControl(int c) => c is not ('\t' or '\n' or '\r') && CodePoints.IsIn(c, Categories.C);
+    static bool IsControl(int c) =>
+        c is not ('\t' or '\n' or '\r') && CodePoints.IsIn(c, Categories.C & ~Categories.Cn);
 
     static void SpaceChinese(NormalizedText text)
     {

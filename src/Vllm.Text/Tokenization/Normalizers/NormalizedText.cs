@@ -47,7 +47,7 @@ sealed class NormalizedText
 
     public ReadOnlySpan<byte> Bytes => _bytes.AsSpan(_start, Length);
 
-    public string Text => System.Text.Encoding.UTF8.GetString(Bytes);
+    public string Text => Encoding.UTF8.GetString(Bytes);
 
     static ByteRange[] MakeOrigins(byte[] utf8, int length)
     {
@@ -62,7 +62,8 @@ sealed class NormalizedText
     }
 
     /// <summary>Part of the text; both ends lie between code points.</summary>
-    public NormalizedText Slice(int start, int end) => new(_bytes, _origins, _start + start, end - start, ToOriginal(start, end));
+    public NormalizedText Slice(int start, int end) =>
+        new(_bytes, _origins, _start + start, end - start, ToOriginal(start, end));
 
     /// <summary>The part of the original text that a range of bytes came from.</summary>
     public ByteRange ToOriginal(int start, int end)
@@ -101,7 +102,8 @@ sealed class NormalizedText
         return size;
     }
 
-    /// <summary>Puts text before the first code point, which it shares the origin with. An empty text stays empty.</summary>
+    /// <summary>Puts text before the first code point, which it shares the origin with. An empty text stays
+    /// empty.</summary>
     public void Prepend(ReadOnlySpan<byte> prefix)
     {
         if (IsEmpty) return;
@@ -144,6 +146,24 @@ sealed class NormalizedText
             _origins.AsSpan(_start + old, end - old).CopyTo(origins.AsSpan(length));
             length += end - old;
         }
+    }
+
+    /// <summary>Writes each byte as its character of the <see cref="ByteAlphabet"/>.</summary>
+    public void EncodeBytes()
+    {
+        ReadOnlySpan<byte> old = Bytes;
+        // Visible ASCII stands for itself.
+        if (!old.ContainsAnyExceptInRange((byte)'!', (byte)'~')) return;
+        byte[] bytes = new byte[old.Length * 2];
+        var origins = new ByteRange[old.Length * 2];
+        int length = 0;
+        for (int i = 0; i < old.Length; i++)
+        {
+            int size = CodePoints.Encode(ByteAlphabet.ToChar(old[i]), bytes.AsSpan(length));
+            origins.AsSpan(length, size).Fill(_origins[_start + i]);
+            length += size;
+        }
+        Replace(bytes, origins, length);
     }
 
     void Replace(byte[] bytes, ByteRange[] origins, int length)

@@ -1,3 +1,4 @@
+using System.Text;
 using Vllm.Text.Tokenization.Patterns;
 using Vllm.Text.Tokenization.Unicode;
 
@@ -36,7 +37,7 @@ sealed class UnicodeNormalizer(bool composes, bool isCompatible) : Normalizer
     }
 
     public override bool Keeps(ReadOnlySpan<byte> utf8) =>
-        composes && !isCompatible ? UnicodeNormalization.IsPlainlyNfc(utf8) : System.Text.Ascii.IsValid(utf8);
+        composes && !isCompatible ? UnicodeNormalization.IsPlainlyNfc(utf8) : Ascii.IsValid(utf8);
 }
 
 sealed class LowercaseNormalizer : Normalizer
@@ -79,14 +80,16 @@ static class CodePointFilter
     {
         var changes = new List<CodePointChange>(text.Length);
         ReadOnlySpan<byte> bytes = text.Bytes;
-        for (int i = 0, size; i < bytes.Length; i += size) changes.Add(new CodePointChange(map(CodePoints.Decode(bytes, i, out size)), 0));
+        for (int i = 0, size; i < bytes.Length; i += size)
+            changes.Add(new CodePointChange(map(CodePoints.Decode(bytes, i, out size)), 0));
         text.Transform(changes);
     }
 }
 
 sealed class StripAccentsNormalizer : Normalizer
 {
-    public override void Normalize(NormalizedText text) => CodePointFilter.Remove(text, c => CodePoints.IsIn(c, Categories.M));
+    public override void Normalize(NormalizedText text) =>
+        CodePointFilter.Remove(text, c => CodePoints.IsIn(c, Categories.M));
 }
 
 /// <summary>Removes white space at the ends.</summary>
@@ -109,7 +112,8 @@ sealed class StripNormalizer(bool left, bool right) : Normalizer
         }
         if (start == 0 && end == bytes.Length) return;
         var changes = new List<CodePointChange>();
-        for (int i = start, size; i < end; i += size) changes.Add(new CodePointChange(CodePoints.Decode(bytes, i, out size), 0));
+        for (int i = start, size; i < end; i += size)
+            changes.Add(new CodePointChange(CodePoints.Decode(bytes, i, out size), 0));
         if (changes.Count > 0) changes[^1] = changes[^1] with { Change = -numTrailing };
         text.Transform(changes, numLeading);
     }
@@ -117,7 +121,7 @@ sealed class StripNormalizer(bool left, bool right) : Normalizer
 
 sealed class PrependNormalizer(string prefix) : Normalizer
 {
-    readonly byte[] _prefix = System.Text.Encoding.UTF8.GetBytes(prefix);
+    readonly byte[] _prefix = Encoding.UTF8.GetBytes(prefix);
 
     public override void Normalize(NormalizedText text) => text.Prepend(_prefix);
 }
@@ -125,7 +129,7 @@ sealed class PrependNormalizer(string prefix) : Normalizer
 /// <summary>Replaces every match of a pattern; the content is taken literally.</summary>
 sealed class ReplaceNormalizer(TextPattern pattern, string content) : Normalizer
 {
-    readonly byte[] _content = System.Text.Encoding.UTF8.GetBytes(content);
+    readonly byte[] _content = Encoding.UTF8.GetBytes(content);
 
     public override void Normalize(NormalizedText text)
     {
@@ -142,7 +146,8 @@ sealed class NmtNormalizer : Normalizer
     public override void Normalize(NormalizedText text)
     {
         CodePointFilter.Remove(text, c => c is >= 1 and <= 8 or 0xB or >= 0xE and <= 0x1F or 0x7F or 0x8F or 0x9F);
-        CodePointFilter.Map(text, c => c is 9 or 0xA or 0xC or 0xD or 0x1680 or >= 0x200B and <= 0x200F or 0x2028 or 0x2029
+        CodePointFilter.Map(text, c =>
+            c is 9 or 0xA or 0xC or 0xD or 0x1680 or >= 0x200B and <= 0x200F or 0x2028 or 0x2029
             or 0x2581 or 0xFEFF or 0xFFFD ? ' ' : c);
     }
 }
@@ -150,17 +155,5 @@ sealed class NmtNormalizer : Normalizer
 /// <summary>Writes the text in the <see cref="ByteAlphabet"/>.</summary>
 sealed class ByteLevelNormalizer : Normalizer
 {
-    public override void Normalize(NormalizedText text) => Encode(text);
-
-    public static void Encode(NormalizedText text)
-    {
-        ReadOnlySpan<byte> bytes = text.Bytes;
-        var changes = new List<CodePointChange>(bytes.Length);
-        foreach (byte value in bytes)
-        {
-            bool continues = (value & 0xC0) == 0x80;
-            changes.Add(new CodePointChange(ByteAlphabet.ToChar(value), continues ? 1 : 0));
-        }
-        text.Transform(changes);
-    }
+    public override void Normalize(NormalizedText text) => text.EncodeBytes();
 }

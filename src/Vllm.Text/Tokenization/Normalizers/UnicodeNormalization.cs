@@ -12,22 +12,42 @@ static class UnicodeNormalization
     const int HangulBase = 0xAC00, LeadBase = 0x1100, VowelBase = 0x1161, TrailBase = 0x11A7;
     const int NumVowels = 21, NumTrails = 28, NumHangul = 11172, NumLeads = 19;
 
-    static readonly Lazy<Dictionary<int, int[]>> Canonical = new(() => ParseDecompositions(NormalizationData.Canonical));
-    static readonly Lazy<Dictionary<int, int[]>> Compatible = new(() => ParseDecompositions(NormalizationData.Compatible));
+    static readonly Lazy<Dictionary<int, int[]>> Canonical =
+        new(() => ParseDecompositions(NormalizationData.Canonical));
+    static readonly Lazy<Dictionary<int, int[]>> Compatible =
+        new(() => ParseDecompositions(NormalizationData.Compatible));
     static readonly Lazy<Dictionary<(int, int), int>> Compositions = new(ParseCompositions);
     static readonly Lazy<Dictionary<int, int>> Classes = new(ParseClasses);
 
     /// <summary>Below this nothing changes under NFC.</summary>
     const int FirstChanged = 0x300;
 
-    /// <summary>Whether a text is certainly in NFC: it has no code point that takes part in composition. False says
-    /// nothing.</summary>
+    static readonly Lazy<HashSet<int>> ChangedByNfc = new(FindChangedByNfc);
+
+    /// <summary>Whether a text is certainly in NFC: it has no code point that NFC may replace, join to the one before
+    /// or move. False says nothing.</summary>
     public static bool IsPlainlyNfc(ReadOnlySpan<byte> utf8)
     {
-        // U+0300 is CC 80 in UTF-8, and bytes that are not lead bytes are below it.
-        foreach (byte value in utf8)
-            if (value >= 0xCC) return false;
+        int firstNonAscii = utf8.IndexOfAnyInRange((byte)0x80, (byte)0xFF);
+        if (firstNonAscii < 0) return true;
+        HashSet<int> changed = ChangedByNfc.Value;
+        for (int i = firstNonAscii, size; i < utf8.Length; i += size)
+        {
+            int c = CodePoints.Decode(utf8, i, out size);
+            if (c >= FirstChanged && changed.Contains(c)) return false;
+        }
         return true;
+    }
+
+    static HashSet<int> FindChangedByNfc()
+    {
+        HashSet<int> changed = [.. Classes.Value.Keys, .. Compositions.Value.Keys.Select(pair => pair.Item2)];
+        changed.UnionWith(Enumerable.Range(VowelBase, NumVowels));
+        changed.UnionWith(Enumerable.Range(TrailBase, NumTrails));
+        // A composed character stays as it is, unless it is one of those that NFC takes apart for good.
+        HashSet<int> composed = [.. Compositions.Value.Values];
+        changed.UnionWith(Canonical.Value.Keys.Where(c => !composed.Contains(c)));
+        return changed;
     }
 
     public static List<CodePointChange> Normalize(ReadOnlySpan<byte> utf8, bool composes, bool isCompatible)
@@ -109,10 +129,13 @@ static class UnicodeNormalization
 
     static bool TryCompose(int first, int second, out int composed)
     {
-        int lead = first - LeadBase, vowel = second - VowelBase, hangul = first - HangulBase, trail = second - TrailBase;
+        int lead = first - LeadBase, vowel = second - VowelBase, hangul = first - HangulBase,
+            trail = second - TrailBase;
         composed = 0;
-        if ((uint)lead < NumLeads && (uint)vowel < NumVowels) composed = HangulBase + (lead * NumVowels + vowel) * NumTrails;
-        else if ((uint)hangul < NumHangul && hangul % NumTrails == 0 && trail is > 0 and < NumTrails) composed = first + trail;
+        if ((uint)lead < NumLeads && (uint)vowel < NumVowels)
+            composed = HangulBase + (lead * NumVowels + vowel) * NumTrails;
+        else if ((uint)hangul < NumHangul && hangul % NumTrails == 0 && trail is > 0 and < NumTrails)
+            composed = first + trail;
         return composed != 0 || Compositions.Value.TryGetValue((first, second), out composed);
     }
 

@@ -30,12 +30,14 @@ sealed class O200kScanner(CharClasses classes, int maxDigits, ContractionCase co
 
         if ((first & Number) != 0) return NumberEnd(text, start, maxDigits);
         if ((first & Space) == 0) return PunctuationEnd(text, next);
-        if (text[start] == ' ' && next < text.Length && (Classes.At(text, next, out _) & (Space | Letter | Number)) == 0)
+        if (text[start] == ' ' && next < text.Length
+            && (Classes.At(text, next, out _) & (Space | Letter | Number)) == 0)
             return PunctuationEnd(text, next);
         return SpaceOrLinesEnd(text, start);
     }
 
-    /// <summary><c>Upper*Lower+</c>, or -1. The greedy first part gives back until the second has one character.</summary>
+    /// <summary><c>Upper*Lower+</c>, or -1. The greedy first part gives back until the second has one
+    /// character.</summary>
     int LowerEnd(ReadOnlySpan<byte> text, int index)
     {
         int afterLastLower = -1;

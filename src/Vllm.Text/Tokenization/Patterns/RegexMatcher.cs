@@ -31,14 +31,19 @@ ref struct RegexMatcher
     /// <summary>The first match that starts at or after <paramref name="start"/>. False when there is none.</summary>
     public bool Find(int start, out int matchStart, out int matchEnd)
     {
+        CodePointSet? first = _program.First;
         for (matchStart = start; matchStart <= _text.Length; matchStart = Next(matchStart))
         {
+            if (first is not null && !StartsWith(first, matchStart)) continue;
             matchEnd = Run(0, matchStart);
             if (matchEnd >= 0) return true;
         }
         matchEnd = NoMatch;
         return false;
     }
+
+    readonly bool StartsWith(CodePointSet set, int position) =>
+        position < _text.Length && set.Contains(CodePoints.Decode(_text, position, out _));
 
     readonly int Next(int position)
     {
@@ -99,7 +104,8 @@ ref struct RegexMatcher
                     }
                     break;
             }
-            if (ok) instruction = i.Op is RegexOp.LookAhead or RegexOp.LookBehind or RegexOp.Atomic ? i.A : instruction + 1;
+            if (ok)
+                instruction = i.Op is RegexOp.LookAhead or RegexOp.LookBehind or RegexOp.Atomic ? i.A : instruction + 1;
             else if (!Backtrack(floor, ref instruction, ref position)) return NoMatch;
         }
     }
@@ -185,7 +191,8 @@ ref struct RegexMatcher
     {
         RegexAnchor.TextStart => position == 0,
         RegexAnchor.TextEnd => position == _text.Length,
-        RegexAnchor.TextEndOrLastBreak => position == _text.Length || position == _text.Length - 1 && _text[position] == '\n',
+        RegexAnchor.TextEndOrLastBreak =>
+            position == _text.Length || position == _text.Length - 1 && _text[position] == '\n',
         RegexAnchor.LineStart => position == 0 || _text[position - 1] == '\n' && position < _text.Length,
         RegexAnchor.LineEnd => position == _text.Length || _text[position] == '\n',
         RegexAnchor.WordBoundary => IsWordBoundary(position),

@@ -60,5 +60,31 @@ abstract record RegexNode
         public override (int Min, int Max) Width => Body.Width;
     }
 
+    /// <summary>What a match can begin with; null when it may be empty or that is not known.</summary>
+    public CodePointSet? First() => this switch
+    {
+        Set set => set.Members,
+        Atomic atomic => atomic.Body.First(),
+        Repeat { Min: > 0 } repeat => repeat.Body.First(),
+        Sequence sequence => FirstOf(sequence.Items),
+        Choice choice => choice.Options.Select(o => o.First()).ToArray() is var firsts && firsts.All(f => f is not null)
+            ? CodePointSet.Union(firsts!) : null,
+        _ => null,
+    };
+
+    /// <summary>Of a sequence: optional items may be skipped, assertions only narrow what follows.</summary>
+    static CodePointSet? FirstOf(IReadOnlyList<RegexNode> items)
+    {
+        var firsts = new List<CodePointSet>();
+        foreach (RegexNode item in items)
+        {
+            if (item is Anchor or Look) continue;
+            if ((item is Repeat { Min: 0 } optional ? optional.Body : item).First() is not { } first) return null;
+            firsts.Add(first);
+            if (item is not Repeat { Min: 0 }) return CodePointSet.Union(firsts);
+        }
+        return null;
+    }
+
     static int Saturate(long value) => (int)Math.Min(value, int.MaxValue);
 }

@@ -127,7 +127,8 @@ ref struct RegexParser
         string[] parts = _pattern[(_position + 1)..close].Split(',');
         bool hasMin = TryParseCount(parts[0], out min);
         bool hasMax = TryParseCount(parts[^1], out max);
-        if (parts.Length > 2 || !(hasMin || hasMax) || !hasMin && parts[0].Length > 0 || !hasMax && parts[^1].Length > 0)
+        if (parts.Length > 2 || !(hasMin || hasMax) || !hasMin && parts[0].Length > 0
+            || !hasMax && parts[^1].Length > 0)
             return false;
         if (!hasMax) max = int.MaxValue;
         if (max < min) throw Error("bounds of a repetition are reversed");
@@ -222,7 +223,8 @@ ref struct RegexParser
             _position += 2;
             return new RegexNode.Anchor(kind);
         }
-        if (letter is >= '1' and <= '9' or 'k' or 'g' or 'G' or 'X' or 'K') throw Error($"'\\{letter}' is not supported");
+        if (letter is >= '1' and <= '9' or 'k' or 'g' or 'G' or 'X' or 'K')
+            throw Error($"'\\{letter}' is not supported");
         if (letter == 'R')
         {
             _position += 2;
@@ -313,7 +315,8 @@ ref struct RegexParser
         return true;
     }
 
-    static bool IsEscapedClass(char letter) => letter is 'p' or 'P' or 'd' or 'D' or 's' or 'S' or 'w' or 'W' or 'h' or 'H';
+    static bool IsEscapedClass(char letter) =>
+        letter is 'p' or 'P' or 'd' or 'D' or 's' or 'S' or 'w' or 'W' or 'h' or 'H';
 
     /// <summary>What stands after a backslash, as a set.</summary>
     CodePointSet ParseEscapedSet(bool isInClass)

@@ -60,7 +60,11 @@ sealed class RegexProgram
         Code = [.. _code];
         Sets = [.. _sets];
         Word = flavor.Word;
+        First = root.First();
     }
+
+    /// <summary>What a match can begin with; null = anything, or nothing.</summary>
+    public CodePointSet? First { get; }
 
     public RegexInstruction[] Code { get; }
 

@@ -14,7 +14,8 @@ static class RegexProperties
         }
         if (FindPosix(name.ToLowerInvariant()) is { } posix) return posix;
         int equals = name.IndexOf('=', StringComparison.Ordinal);
-        return UnicodeProperties.TryGetRanges(name[(equals + 1)..], out int[] ranges) ? CodePointSet.OfRanges(ranges) : null;
+        return UnicodeProperties.TryGetRanges(name[(equals + 1)..], out int[] ranges) ? CodePointSet.OfRanges(ranges)
+            : null;
     }
 
     public static CodePointSet? FindPosix(string name) => name switch
@@ -28,9 +29,11 @@ static class RegexProperties
         "lower" => OfProperty("Lowercase"),
         "cntrl" => CodePointSet.OfCategories(Categories.Cc),
         // The ASCII symbols $+<=>^`|~ count as punctuation too.
-        "punct" => CodePointSet.Of(c => CodePoints.IsIn(c, Categories.P) || c < 128 && CodePoints.IsIn(c, Categories.S)),
+        "punct" => CodePointSet.Of(c =>
+            CodePoints.IsIn(c, Categories.P) || c < 128 && CodePoints.IsIn(c, Categories.S)),
         "graph" => CodePointSet.Of(c => !CodePoints.IsWhiteSpace(c) && !IsInvisible(c)),
-        "print" => CodePointSet.Of(c => CodePoints.IsIn(c, Categories.Zs) || !CodePoints.IsWhiteSpace(c) && !IsInvisible(c)),
+        "print" => CodePointSet.Of(c =>
+            CodePoints.IsIn(c, Categories.Zs) || !CodePoints.IsWhiteSpace(c) && !IsInvisible(c)),
         "xdigit" => CodePointSet.Of(c => c < 128 && char.IsAsciiHexDigit((char)c)),
         "word" => CodePointSet.Of(UnicodeProperties.IsWord),
         "ascii" => CodePointSet.Of(0, 127),

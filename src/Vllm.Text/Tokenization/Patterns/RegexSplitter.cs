@@ -2,7 +2,8 @@ using Vllm.Text.Tokenization.Unicode;
 
 namespace Vllm.Text.Tokenization.Patterns;
 
-/// <summary>Any pattern: each match is a piece, and so is what lies between two matches. An empty match separates.</summary>
+/// <summary>Any pattern: each match is a piece, and so is what lies between two matches. An empty match
+/// separates.</summary>
 sealed class RegexSplitter(RegexProgram program) : Splitter
 {
     public override int PieceEnd(ReadOnlySpan<byte> text, int start)

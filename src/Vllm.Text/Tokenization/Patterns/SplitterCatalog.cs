@@ -1,5 +1,3 @@
-using Vllm.Text.Tokenization.Unicode;
-
 namespace Vllm.Text.Tokenization.Patterns;
 
 /// <summary>Makes the splitter of a pattern: a hand-written scanner for the patterns that most models use (recognised
@@ -20,36 +18,41 @@ static class SplitterCatalog
     /// <summary>GPT-2's pattern.</summary>
     public const string Gpt2 = @"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+";
 
-    static readonly Dictionary<string, Func<CharClasses, Splitter>> Scanners = new()
+    static readonly Dictionary<string, Func<RegexFlavor, Splitter>> Scanners = new()
     {
-        [Gpt2] = c => new Gpt2Scanner(c),
+        [Gpt2] = f => new Gpt2Scanner(f.Classes),
         [$"{AnyCaseContractions}|{Word}|\\p{{N}}{{1,3}}|{Punctuation}|{Spaces}"] =
-            c => new Cl100kScanner(c, new Cl100kOptions(3, ContractionCase.Ignored)),
+            f => new Cl100kScanner(f.Classes, new Cl100kOptions(3, ContractionCase.Ignored)),
         [$"{AnyCaseContractions}|{Word}|\\p{{N}}|{Punctuation}|{Spaces}"] =
-            c => new Cl100kScanner(c, new Cl100kOptions(1, ContractionCase.Ignored)),
+            f => new Cl100kScanner(f.Classes, new Cl100kOptions(1, ContractionCase.Ignored)),
         [$@"{AnyCaseContractions}|[^\r\n\p{{L}}\p{{N}}]?[\p{{L}}\p{{M}}]+|\p{{N}}| ?[^\s\p{{L}}\p{{M}}\p{{N}}]+[\r\n]*|{Spaces}"] =
-            c => new Cl100kScanner(c, new Cl100kOptions(1, ContractionCase.Ignored, WithMarks: true)),
+            f => new Cl100kScanner(f.Classes, new Cl100kOptions(1, ContractionCase.Ignored, WithMarks: true)),
         [$"{AsciiContractions}|{Word}|\\p{{N}}{{1,3}}|{Punctuation}|{Spaces}"] =
-            c => new Cl100kScanner(c, new Cl100kOptions(3, ContractionCase.AsciiIgnored)),
+            f => new Cl100kScanner(f.Classes, new Cl100kOptions(3, ContractionCase.AsciiIgnored)),
         [$"{AsciiContractions}|{Word}|\\p{{N}}|{Punctuation}|{Spaces}"] =
-            c => new Cl100kScanner(c, new Cl100kOptions(1, ContractionCase.AsciiIgnored)),
+            f => new Cl100kScanner(f.Classes, new Cl100kOptions(1, ContractionCase.AsciiIgnored)),
         [$@"{AsciiContractions}|[^\r\n\p{{L}}\p{{N}}]?[\p{{L}}\p{{M}}]+|\p{{N}}| ?[^\s\p{{L}}\p{{M}}\p{{N}}]+[\r\n]*|{Spaces}"] =
-            c => new Cl100kScanner(c, new Cl100kOptions(1, ContractionCase.AsciiIgnored, WithMarks: true)),
+            f => new Cl100kScanner(f.Classes, new Cl100kOptions(1, ContractionCase.AsciiIgnored, WithMarks: true)),
         [$@"{AsciiContractions}|{Word}|\p{{N}}{{1}}| ?[^\s\p{{L}}\p{{N}}\r\n]+|{Spaces}"] =
-            c => new Cl100kScanner(c, new Cl100kOptions(1, ContractionCase.AsciiIgnored, PunctuationTakesLineBreaks: false)),
+            f => new Cl100kScanner(f.Classes,
+                new Cl100kOptions(1, ContractionCase.AsciiIgnored, PunctuationTakesLineBreaks: false)),
         [$"{Word}|\\p{{N}}|{Punctuation}|{Spaces}"] =
-            c => new Cl100kScanner(c, new Cl100kOptions(1, ContractionCase.None)),
+            f => new Cl100kScanner(f.Classes, new Cl100kOptions(1, ContractionCase.None)),
         [$"{UpperLower}{AnyCaseContractions}?|{UpperOnly}{AnyCaseContractions}?|\\p{{N}}{{1,3}}|{SlashPunctuation}|{Spaces}"] =
-            c => new O200kScanner(c, 3, ContractionCase.Ignored),
+            f => new O200kScanner(f.Classes, 3, ContractionCase.Ignored),
         [$"{UpperLower}|{UpperOnly}|\\p{{N}}|{SlashPunctuation}|{Spaces}"] =
-            c => new O200kScanner(c, 1, ContractionCase.None),
+            f => new O200kScanner(f.Classes, 1, ContractionCase.None),
         [$"{AsciiUpperLower}{AsciiContractions}?|{AsciiUpperOnly}{AsciiContractions}?|\\p{{N}}{{1,3}}|{SlashPunctuation}|{Spaces}"] =
-            c => new O200kScanner(c, 3, ContractionCase.AsciiIgnored),
+            f => new O200kScanner(f.Classes, 3, ContractionCase.AsciiIgnored),
         [$"{AsciiUpperLower}|{AsciiUpperOnly}|\\p{{N}}|{SlashPunctuation}|{Spaces}"] =
-            c => new O200kScanner(c, 1, ContractionCase.None),
-        [@"\p{N}"] = c => new DigitScanner(c, 1),
-        [@"\p{N}{1,3}"] = c => new DigitScanner(c, 3),
-        [@"\p{N}+"] = c => new DigitScanner(c, int.MaxValue),
+            f => new O200kScanner(f.Classes, 1, ContractionCase.None),
+        [DeepSeekScanner.Pattern] = f => new DeepSeekScanner(f.Classes),
+        [DeepSeekScanner.Pattern.Replace(@"\r\n", "\r\n", StringComparison.Ordinal)] = f => new DeepSeekScanner(f.Classes),
+        [DigitGroupScanner.Pattern] = f => new DigitGroupScanner(f),
+        [DigitGroupSeparator.Pattern] = f => new DigitGroupSeparator(f),
+        [@"\p{N}"] = f => new DigitScanner(f.Classes, 1),
+        [@"\p{N}{1,3}"] = f => new DigitScanner(f.Classes, 3),
+        [@"\p{N}+"] = f => new DigitScanner(f.Classes, int.MaxValue),
     };
 
     /// <summary>The patterns that have a scanner.</summary>
@@ -57,7 +60,7 @@ static class SplitterCatalog
 
     /// <exception cref="FormatException">The pattern is malformed or uses an unsupported construct.</exception>
     public static Splitter Create(string pattern, RegexFlavor flavor) =>
-        Scanners.TryGetValue(pattern, out Func<CharClasses, Splitter>? make)
-            ? make(flavor.CollapsesLetters ? CharClasses.LlamaCpp : CharClasses.Unicode)
+        Scanners.TryGetValue(pattern, out Func<RegexFlavor, Splitter>? make)
+            ? make(flavor)
             : new RegexSplitter(RegexProgram.Compile(pattern, flavor));
 }

@@ -1,3 +1,4 @@
+using System.Text;
 using Vllm.Text.Tokenization.Unicode;
 
 namespace Vllm.Text.Tokenization.Patterns;
@@ -30,7 +31,7 @@ abstract class TextPattern
 /// <summary>A literal string.</summary>
 sealed class StringPattern(string value) : TextPattern
 {
-    readonly byte[] _value = System.Text.Encoding.UTF8.GetBytes(value);
+    readonly byte[] _value = Encoding.UTF8.GetBytes(value);
 
     public override List<PatternPart> FindParts(ReadOnlySpan<byte> text)
     {

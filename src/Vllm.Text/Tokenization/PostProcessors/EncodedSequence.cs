@@ -1,7 +1,8 @@
 namespace Vllm.Text.Tokenization.PostProcessors;
 
 /// <summary>A token with what <see cref="TokenEncoding"/> tells about it.</summary>
-record struct EncodedToken(int Id, string Text, int Start, int End, int TypeId = 0, bool IsSpecial = false, int? Sequence = null);
+record struct EncodedToken(int Id, string Text, int Start, int End, int TypeId = 0, bool IsSpecial = false,
+    int? Sequence = null);
 
 /// <summary>The tokens of one text, or special tokens between texts.</summary>
 sealed class EncodedSequence

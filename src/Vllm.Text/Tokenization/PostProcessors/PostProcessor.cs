@@ -6,7 +6,8 @@ abstract class PostProcessor
     public abstract List<EncodedSequence> Process(List<EncodedSequence> sequences, bool addsSpecialTokens);
 
     /// <summary>Numbers the texts, then runs a post-processor over them if there is one.</summary>
-    public static List<EncodedSequence> Run(PostProcessor? processor, List<EncodedSequence> sequences, bool addsSpecialTokens)
+    public static List<EncodedSequence> Run(PostProcessor? processor, List<EncodedSequence> sequences,
+        bool addsSpecialTokens)
     {
         for (int i = 0; i < sequences.Count; i++)
         {
@@ -57,7 +58,8 @@ sealed class ByteLevelPostProcessor(bool trimsOffsets, bool addsPrefixSpace) : P
 
 /// <summary><c>BertProcessing</c> and <c>RobertaProcessing</c>: fixed templates.</summary>
 sealed class ClassifierPostProcessor(
-    (string Text, int Id) cls, (string Text, int Id) sep, bool isRoberta, bool trimsOffsets, bool addsPrefixSpace) : PostProcessor
+    (string Text, int Id) cls, (string Text, int Id) sep, bool isRoberta, bool trimsOffsets, bool addsPrefixSpace)
+        : PostProcessor
 {
     public override List<EncodedSequence> Process(List<EncodedSequence> sequences, bool addsSpecialTokens)
     {
@@ -79,14 +81,16 @@ sealed class ClassifierPostProcessor(
         return sequences;
     }
 
-    static EncodedToken Special((string Text, int Id) token, int typeId) => new(token.Id, token.Text, 0, 0, typeId, IsSpecial: true);
+    static EncodedToken Special((string Text, int Id) token, int typeId) =>
+        new(token.Id, token.Text, 0, 0, typeId, IsSpecial: true);
 }
 
 /// <summary>A part of a template: one of the texts (<see cref="Sequence"/> ≥ 0) or special tokens.</summary>
 sealed record TemplatePiece(int Sequence, int TypeId, IReadOnlyList<(string Text, int Id)> Special);
 
 /// <summary><c>TemplateProcessing</c>.</summary>
-sealed class TemplatePostProcessor(IReadOnlyList<TemplatePiece> single, IReadOnlyList<TemplatePiece> pair) : PostProcessor
+sealed class TemplatePostProcessor(IReadOnlyList<TemplatePiece> single, IReadOnlyList<TemplatePiece> pair)
+    : PostProcessor
 {
     public override List<EncodedSequence> Process(List<EncodedSequence> sequences, bool addsSpecialTokens)
     {

@@ -2,7 +2,8 @@ using Vllm.Text.Tokenization.Normalizers;
 
 namespace Vllm.Text.Tokenization.PreTokenizers;
 
-/// <summary>A piece of text for the model, or an added token that was found in the text (<see cref="TokenId"/> ≥ 0).</summary>
+/// <summary>A piece of text for the model, or an added token that was found in the text (<see cref="TokenId"/> ≥
+/// 0).</summary>
 readonly record struct TextPiece(NormalizedText Text, int TokenId = -1);
 
 /// <summary>A text in pieces. Pieces that are tokens already stay as they are; empty pieces vanish.</summary>

@@ -1,3 +1,4 @@
+using System.Text;
 using Vllm.Text.Tokenization.Normalizers;
 using Vllm.Text.Tokenization.Patterns;
 using Vllm.Text.Tokenization.Unicode;
@@ -33,19 +34,24 @@ sealed class SplitPreTokenizer(TextPattern pattern, SplitBehavior behavior, bool
     public static SplitPreTokenizer Whitespace() =>
         new(new RegexPattern(@"[\w\x{200C}\x{200D}]+|[^\w\s\x{200C}\x{200D}]+"), SplitBehavior.Removed, inverts: true);
 
-    public static SplitPreTokenizer WhitespaceSplit() => new(new CodePointPattern(CodePoints.IsWhiteSpace), SplitBehavior.Removed);
+    public static SplitPreTokenizer WhitespaceSplit() =>
+        new(new CodePointPattern(CodePoints.IsWhiteSpace), SplitBehavior.Removed);
 
-    public static SplitPreTokenizer CharDelimiter(string delimiter) => new(new StringPattern(delimiter), SplitBehavior.Removed);
+    public static SplitPreTokenizer CharDelimiter(string delimiter) =>
+        new(new StringPattern(delimiter), SplitBehavior.Removed);
 
     public static SplitPreTokenizer Digits(bool individual) =>
-        new(new CodePointPattern(c => CodePoints.IsIn(c, Categories.N)), individual ? SplitBehavior.Isolated : SplitBehavior.Contiguous);
+        new(new CodePointPattern(c => CodePoints.IsIn(c, Categories.N)),
+            individual ? SplitBehavior.Isolated : SplitBehavior.Contiguous);
 
-    public static SplitPreTokenizer Punctuation(SplitBehavior behavior) => new(new CodePointPattern(IsPunctuation), behavior);
+    public static SplitPreTokenizer Punctuation(SplitBehavior behavior) =>
+        new(new CodePointPattern(IsPunctuation), behavior);
 
     /// <summary><c>BertPreTokenizer</c>: at white space, and around each punctuation mark.</summary>
     public static PreTokenizerSequence Bert() => new([WhitespaceSplit(), Punctuation(SplitBehavior.Isolated)]);
 
-    static bool IsPunctuation(int c) => c < 128 && CodePoints.IsIn(c, Categories.P | Categories.S) || CodePoints.IsIn(c, Categories.P);
+    static bool IsPunctuation(int c) =>
+        c < 128 && CodePoints.IsIn(c, Categories.P | Categories.S) || CodePoints.IsIn(c, Categories.P);
 }
 
 /// <summary>Which pieces get the leading mark.</summary>
@@ -56,7 +62,7 @@ sealed class MetaspacePreTokenizer(string replacement, PrependScheme scheme, boo
 {
     static readonly TextPattern Space = new StringPattern(" ");
 
-    readonly byte[] _mark = System.Text.Encoding.UTF8.GetBytes(replacement);
+    readonly byte[] _mark = Encoding.UTF8.GetBytes(replacement);
     readonly ReplaceNormalizer _replacer = new(Space, replacement);
     readonly StringPattern _pattern = new(replacement);
 
@@ -87,7 +93,7 @@ sealed class ByteLevelPreTokenizer(bool addsPrefixSpace, bool usesRegex) : PreTo
             if (usesRegex) PatternSplit.Split(piece, Words, SplitBehavior.Isolated, inverts: false, parts);
             else parts.Add(new TextPiece(piece));
         });
-        text.Normalize(ByteLevelNormalizer.Encode);
+        text.Normalize(piece => piece.EncodeBytes());
     }
 }
 
@@ -109,37 +115,34 @@ sealed class FixedLengthPreTokenizer(int length) : PreTokenizer
     });
 }
 
-/// <summary><c>UnicodeScripts</c>: where the script changes. Japanese counts as one script, spaces as any.</summary>
+/// <summary><c>UnicodeScripts</c>: where the script changes. Japanese counts as one script; spaces and code points
+/// without a script go with what is before them, and are dropped at the start.</summary>
 sealed class UnicodeScriptsPreTokenizer : PreTokenizer
 {
-    const string Han = "han", None = "none";
+    const string Han = "han";
 
     public override void PreTokenize(PreTokenizedText text) => text.Split((piece, parts) =>
     {
         ReadOnlySpan<byte> bytes = piece.Bytes;
         string? last = null;
-        int start = 0;
+        int start = bytes.Length;
         for (int i = 0, size; i < bytes.Length; i += size)
         {
-            int c = CodePoints.Decode(bytes, i, out size);
-            string? script = ScriptOf(c);
-            if (script is null) continue;
-            if (last is not null && last != script && i > start)
-            {
-                parts.Add(new TextPiece(piece.Slice(start, i)));
-                start = i;
-            }
+            string? script = ScriptOf(CodePoints.Decode(bytes, i, out size));
+            if (script is null || script == last) continue;
+            if (last is not null) parts.Add(new TextPiece(piece.Slice(start, i)));
+            start = i;
             last = script;
         }
         parts.Add(new TextPiece(piece.Slice(start, bytes.Length)));
     });
 
-    /// <summary>Null = any script.</summary>
     static string? ScriptOf(int c)
     {
         if (c == ' ') return null;
+        // The prolonged sound mark, which Unicode calls common.
         if (c == 0x30FC) return Han;
         string? script = UnicodeProperties.ScriptOf(c);
-        return script is "hiragana" or "katakana" ? Han : script ?? None;
+        return script is "hiragana" or "katakana" ? Han : script;
     }
 }

@@ -10,7 +10,8 @@ static class PatternSplit
 {
     /// <summary>Splits a text at a pattern; <paramref name="inverts"/>: what the pattern matches is kept, and what lies
     /// between is the delimiter.</summary>
-    public static void Split(NormalizedText text, TextPattern pattern, SplitBehavior behavior, bool inverts, List<TextPiece> pieces)
+    public static void Split(NormalizedText text, TextPattern pattern, SplitBehavior behavior, bool inverts,
+        List<TextPiece> pieces)
     {
         List<PatternPart> parts = pattern.FindParts(text.Bytes);
         if (inverts)
@@ -23,7 +24,8 @@ static class PatternSplit
             _ => parts,
         };
         foreach (PatternPart part in parts)
-            if (behavior != SplitBehavior.Removed || !part.IsMatch) pieces.Add(new TextPiece(text.Slice(part.Start, part.End)));
+            if (behavior != SplitBehavior.Removed || !part.IsMatch)
+                pieces.Add(new TextPiece(text.Slice(part.Start, part.End)));
     }
 
     static List<PatternPart> MergeEqual(List<PatternPart> parts)
@@ -56,7 +58,8 @@ static class PatternSplit
         bool precedesMatch = false;
         for (int i = parts.Count - 1; i >= 0; i--)
         {
-            if (parts[i].IsMatch && !precedesMatch && merged.Count > 0) merged[^1] = merged[^1] with { Start = parts[i].Start };
+            if (parts[i].IsMatch && !precedesMatch && merged.Count > 0)
+                merged[^1] = merged[^1] with { Start = parts[i].Start };
             else merged.Add(parts[i]);
             precedesMatch = parts[i].IsMatch;
         }

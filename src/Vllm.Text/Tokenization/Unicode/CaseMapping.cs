@@ -7,7 +7,8 @@ static class CaseMapping
 {
     const int DottedCapitalI = 0x130, CombiningDotAbove = 0x307;
 
-    /// <summary>Lowercase as Rust's <c>char::to_lowercase</c>: one code point, except that <c>İ</c> gives two.</summary>
+    /// <summary>Lowercase as Rust's <c>char::to_lowercase</c>: one code point, except that <c>İ</c> gives
+    /// two.</summary>
     public static int ToLower(int codePoint, out int second)
     {
         second = codePoint == DottedCapitalI ? CombiningDotAbove : 0;

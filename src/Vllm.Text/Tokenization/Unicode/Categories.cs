@@ -9,7 +9,8 @@ static class Categories
     public const int Lm = 1 << (int)ModifierLetter, Lo = 1 << (int)OtherLetter;
     public const int Mn = 1 << (int)NonSpacingMark, Mc = 1 << (int)SpacingCombiningMark, Me = 1 << (int)EnclosingMark;
     public const int Nd = 1 << (int)DecimalDigitNumber, Nl = 1 << (int)LetterNumber, No = 1 << (int)OtherNumber;
-    public const int Pc = 1 << (int)ConnectorPunctuation, Pd = 1 << (int)DashPunctuation, Ps = 1 << (int)OpenPunctuation;
+    public const int Pc = 1 << (int)ConnectorPunctuation, Pd = 1 << (int)DashPunctuation,
+        Ps = 1 << (int)OpenPunctuation;
     public const int Pe = 1 << (int)ClosePunctuation, Pi = 1 << (int)InitialQuotePunctuation;
     public const int Pf = 1 << (int)FinalQuotePunctuation, Po = 1 << (int)OtherPunctuation;
     public const int Sm = 1 << (int)MathSymbol, Sc = 1 << (int)CurrencySymbol, Sk = 1 << (int)ModifierSymbol;
@@ -26,12 +27,14 @@ static class Categories
     {
         ["L"] = L, ["Letter"] = L, ["LC"] = Lu | Ll | Lt, ["L&"] = Lu | Ll | Lt, ["Cased_Letter"] = Lu | Ll | Lt,
         ["Lu"] = Lu, ["Uppercase_Letter"] = Lu, ["Ll"] = Ll, ["Lowercase_Letter"] = Ll,
-        ["Lt"] = Lt, ["Titlecase_Letter"] = Lt, ["Lm"] = Lm, ["Modifier_Letter"] = Lm, ["Lo"] = Lo, ["Other_Letter"] = Lo,
+        ["Lt"] = Lt, ["Titlecase_Letter"] = Lt, ["Lm"] = Lm, ["Modifier_Letter"] = Lm, ["Lo"] = Lo,
+            ["Other_Letter"] = Lo,
         ["M"] = M, ["Mark"] = M, ["Combining_Mark"] = M, ["Mn"] = Mn, ["Nonspacing_Mark"] = Mn,
         ["Mc"] = Mc, ["Spacing_Mark"] = Mc, ["Me"] = Me, ["Enclosing_Mark"] = Me,
         ["N"] = N, ["Number"] = N, ["Nd"] = Nd, ["Decimal_Number"] = Nd, ["Nl"] = Nl, ["Letter_Number"] = Nl,
         ["No"] = No, ["Other_Number"] = No,
-        ["P"] = P, ["Punctuation"] = P, ["Pc"] = Pc, ["Connector_Punctuation"] = Pc, ["Pd"] = Pd, ["Dash_Punctuation"] = Pd,
+        ["P"] = P, ["Punctuation"] = P, ["Pc"] = Pc, ["Connector_Punctuation"] = Pc, ["Pd"] = Pd,
+            ["Dash_Punctuation"] = Pd,
         ["Ps"] = Ps, ["Open_Punctuation"] = Ps, ["Pe"] = Pe, ["Close_Punctuation"] = Pe,
         ["Pi"] = Pi, ["Initial_Punctuation"] = Pi, ["Pf"] = Pf, ["Final_Punctuation"] = Pf,
         ["Po"] = Po, ["Other_Punctuation"] = Po,
@@ -44,5 +47,6 @@ static class Categories
     };
 
     /// <summary>The categories that a name such as <c>Lu</c>, <c>L</c> or <c>Punctuation</c> stands for.</summary>
-    public static bool TryParse(string name, out int categories) => ByName.TryGetValue(name.Replace(' ', '_'), out categories);
+    public static bool TryParse(string name, out int categories) =>
+        ByName.TryGetValue(name.Replace(' ', '_'), out categories);
 }

@@ -36,7 +36,8 @@ sealed class CharClasses
     /// <summary>Unicode's categories, as the regex engine of tokenizers reads them.</summary>
     public static CharClasses Unicode { get; } = new(asLlamaCpp: false);
 
-    /// <summary>llama.cpp's reading: it knows case only within ASCII, and its case-split patterns have no marks.</summary>
+    /// <summary>llama.cpp's reading: it knows case only within ASCII, and its case-split patterns have no
+    /// marks.</summary>
     public static CharClasses LlamaCpp { get; } = new(asLlamaCpp: true);
 
     /// <summary>The class of the code point at an index, and its number of bytes.</summary>
@@ -72,7 +73,8 @@ sealed class CharClasses
     {
         CharClass result = CharClass.None;
         if ((category & (Categories.L | Categories.M) & ~Categories.Ll) != 0) result |= CharClass.UpperLike;
-        if ((category & (Categories.Ll | Categories.Lm | Categories.Lo | Categories.M)) != 0) result |= CharClass.LowerLike;
+        if ((category & (Categories.Ll | Categories.Lm | Categories.Lo | Categories.M)) != 0)
+            result |= CharClass.LowerLike;
         return result;
     }
 

@@ -32,7 +32,8 @@ static class CodePoints
             return (lead & 0xF) << 12 | (utf8[index + 1] & 0x3F) << 6 | utf8[index + 2] & 0x3F;
         }
         size = 4;
-        return (lead & 7) << 18 | (utf8[index + 1] & 0x3F) << 12 | (utf8[index + 2] & 0x3F) << 6 | utf8[index + 3] & 0x3F;
+        return (lead & 7) << 18 | (utf8[index + 1] & 0x3F) << 12 | (utf8[index + 2] & 0x3F) << 6
+            | utf8[index + 3] & 0x3F;
     }
 
     /// <summary>The code point that ends before <paramref name="end"/>, and its number of bytes.</summary>

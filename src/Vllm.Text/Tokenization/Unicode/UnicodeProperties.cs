@@ -7,7 +7,7 @@ static class UnicodeProperties
 {
     static readonly Lazy<Dictionary<string, int[]>> Properties = new(() => Parse(PropertyData.Properties));
     static readonly Lazy<Dictionary<string, int[]>> Scripts = new(() => Parse(PropertyData.Scripts));
-    static readonly Lazy<int[]> AlphabeticRanges = new(() => Properties.Value["Alphabetic"]);
+    static readonly Lazy<int[]> AlphabeticRanges = new(() => Properties.Value["alphabetic"]);
     static readonly Lazy<(int[] Starts, int[] Ends, string[] Names)> ScriptIndex = new(MakeScriptIndex);
 
     /// <summary>Ranges (first, last, first, last, …) of a script or property; names are matched loosely.</summary>
@@ -62,7 +62,7 @@ static class UnicodeProperties
     static Dictionary<string, int[]> Parse(ReadOnlySpan<byte> data)
     {
         var result = new Dictionary<string, int[]>();
-        foreach (string section in System.Text.Encoding.ASCII.GetString(data).Split(';'))
+        foreach (string section in Encoding.ASCII.GetString(data).Split(';'))
         {
             int colon = section.IndexOf(':', StringComparison.Ordinal);
             if (colon < 0) continue;

@@ -1,0 +1,27 @@
+using Vllm.Kernels.Cpu.Threading;
+using Vllm.Kernels.Formats;
+using Vllm.Micro;
+
+// Micro benchmarks of the CPU kernels.
+//   matmul [formats] [rows] [threads]    matrix products in SmolLM2's shapes, and all of a step in sequence
+//   pack   [formats] [threads]           packing of SmolLM2's weights
+//   team   [threads]                     fork/join and barrier of the worker team
+string Argument(int index, string byDefault) => args.Length > index ? args[index] : byDefault;
+GgmlType[] Formats(string defaults) => [.. Argument(1, defaults).Split(',').Select(Enum.Parse<GgmlType>)];
+int Threads(int index) => int.Parse(Argument(index, $"{Topology.NumPhysicalCores}"));
+switch (Argument(0, ""))
+{
+    case "matmul":
+        int[] rowCounts = [.. Argument(2, "1,8,32,512").Split(',').Select(int.Parse)];
+        MatMulBenchmark.Run(Formats("Q4_1,Q8_0"), rowCounts, Threads(3));
+        return 0;
+    case "pack":
+        PackBenchmark.Run(Formats("Q4_1"), Threads(2));
+        return 0;
+    case "team":
+        TeamBenchmark.Run(Threads(1));
+        return 0;
+    default:
+        Console.Error.WriteLine("usage: Micro matmul|pack|team ...");
+        return 1;
+}

@@ -1,0 +1,150 @@
+using System.Runtime.InteropServices;
+using System.Text;
+using System.Text.Json;
+
+namespace Vllm.Server.Generation;
+
+/// <summary>Writes log-probabilities in the three forms of the API. One instance follows one choice from its first to
+/// its last chunk, because texts and offsets go on from chunk to chunk.</summary>
+sealed class LogprobsWriter(TokenText tokenText, bool asIds)
+{
+    /// <summary>JSON has no minus infinity; OpenAI's and vLLM's floor.</summary>
+    const float Floor = -9999;
+
+    readonly List<int> _context = [];
+    int _textOffset;
+
+    /// <summary>The chat form: a list of tokens with bytes and <paramref name="numTop"/> alternatives (-1 = all).</summary>
+    public void WriteChat(Utf8JsonWriter json, IReadOnlyList<TokenLogprobs> logprobs, int numTop)
+    {
+        json.WriteStartObject();
+        json.WriteStartArray("content");
+        foreach (TokenLogprobs position in logprobs)
+        {
+            json.WriteStartObject();
+            WriteChatToken(json, position.Entries[0]);
+            json.WriteStartArray("top_logprobs");
+            foreach (TokenLogprob entry in position.Entries.Take(numTop < 0 ? int.MaxValue : numTop))
+            {
+                json.WriteStartObject();
+                WriteChatToken(json, entry);
+                json.WriteEndObject();
+            }
+            json.WriteEndArray();
+            json.WriteEndObject();
+            Advance(position.Entries[0].TokenId);
+        }
+        json.WriteEndArray();
+        json.WriteEndObject();
+    }
+
+    void WriteChatToken(Utf8JsonWriter json, TokenLogprob entry)
+    {
+        string text = Text(entry.TokenId);
+        json.WriteString("token", text);
+        json.WriteNumber("logprob", Clamp(entry.Logprob));
+        json.WriteStartArray("bytes");
+        foreach (byte b in Encoding.UTF8.GetBytes(asIds ? tokenText.Of(entry.TokenId, Context) : text)) json.WriteNumberValue(b);
+        json.WriteEndArray();
+    }
+
+    /// <summary>The completion form: four parallel lists, with <paramref name="numTop"/> alternatives (-1 = all) besides the
+    /// chosen token. Echoed prompt tokens come first; the very first has no log-probability.</summary>
+    public void WriteCompletion(
+        Utf8JsonWriter json, IReadOnlyList<int> tokenIds, IReadOnlyList<TokenLogprobs?> logprobs, int numTop)
+    {
+        var rows = new List<(string Token, int Offset, TokenLogprobs? Position, Dictionary<string, float>? Top)>(tokenIds.Count);
+        for (int i = 0; i < tokenIds.Count; i++)
+        {
+            string token = Text(tokenIds[i]);
+            rows.Add((token, _textOffset, logprobs[i], logprobs[i] is { } position ? TopByText(position, numTop) : null));
+            _textOffset += TokenText.Length(token);
+            Advance(tokenIds[i]);
+        }
+
+        json.WriteStartObject();
+        json.WriteStartArray("text_offset");
+        foreach (var row in rows) json.WriteNumberValue(row.Offset);
+        json.WriteEndArray();
+        json.WriteStartArray("token_logprobs");
+        foreach (var row in rows)
+        {
+            if (row.Position is null) json.WriteNullValue();
+            else json.WriteNumberValue(Clamp(row.Position.Entries[0].Logprob));
+        }
+        json.WriteEndArray();
+        json.WriteStartArray("tokens");
+        foreach (var row in rows) json.WriteStringValue(row.Token);
+        json.WriteEndArray();
+        json.WriteStartArray("top_logprobs");
+        foreach (var row in rows) WriteTop(json, row.Top);
+        json.WriteEndArray();
+        json.WriteEndObject();
+    }
+
+    /// <summary>Tokens with the same text share a key, which keeps the first one's place and the last one's value.</summary>
+    Dictionary<string, float> TopByText(TokenLogprobs position, int numTop)
+    {
+        var top = new Dictionary<string, float>();
+        foreach (TokenLogprob entry in position.Entries.Take(numTop < 0 ? int.MaxValue : numTop + 1))
+            top[Text(entry.TokenId)] = entry.Logprob;
+        return top;
+    }
+
+    static void WriteTop(Utf8JsonWriter json, Dictionary<string, float>? top)
+    {
+        if (top is null)
+        {
+            json.WriteNullValue();
+            return;
+        }
+        json.WriteStartObject();
+        foreach ((string token, float logprob) in top) json.WriteNumber(token, Clamp(logprob));
+        json.WriteEndObject();
+    }
+
+    /// <summary>vLLM's own form for prompts: a dictionary by token id for each position.</summary>
+    public static void WritePrompt(
+        Utf8JsonWriter json, TokenText tokenText, IReadOnlyList<int> promptTokenIds, IReadOnlyList<TokenLogprobs?>? logprobs)
+    {
+        if (logprobs is null)
+        {
+            json.WriteNullValue();
+            return;
+        }
+        int[] context = [.. promptTokenIds];
+        json.WriteStartArray();
+        for (int i = 0; i < logprobs.Count; i++)
+        {
+            if (logprobs[i] is not { } position)
+            {
+                json.WriteNullValue();
+                continue;
+            }
+            json.WriteStartObject();
+            foreach (TokenLogprob entry in position.Entries)
+            {
+                json.WriteStartObject(entry.TokenId.ToString(System.Globalization.CultureInfo.InvariantCulture));
+                json.WriteNumber("logprob", Clamp(entry.Logprob));
+                json.WriteNumber("rank", entry.Rank);
+                json.WriteString("decoded_token", tokenText.Of(entry.TokenId, context.AsSpan(0, i)));
+                json.WriteEndObject();
+            }
+            json.WriteEndObject();
+        }
+        json.WriteEndArray();
+    }
+
+    ReadOnlySpan<int> Context => CollectionsMarshal.AsSpan(_context);
+
+    string Text(int tokenId) => tokenText.Of(tokenId, Context, asIds);
+
+    void Advance(int tokenId)
+    {
+        if (_context.Count == TokenText.ContextLength) _context.RemoveAt(0);
+        _context.Add(tokenId);
+    }
+
+    /// <summary>A double, so that JSON shows the digits of the float as Python does.</summary>
+    static double Clamp(float logprob) => Math.Max(logprob, Floor);
+}

@@ -1,0 +1,38 @@
+using System.Text.Json;
+using Vllm.Server.Protocol;
+
+namespace Vllm.Server.Requests;
+
+/// <summary>Fields of features that do not exist yet. A request that uses one is refused rather than answered as if it
+/// had not.</summary>
+static class UnsupportedFields
+{
+    /// <summary>Fields that ask for something whatever their value.</summary>
+    static readonly string[] WhenPresent =
+    [
+        "structured_outputs", "guided_json", "guided_regex", "guided_choice", "guided_grammar", "guided_decoding_backend",
+        "guided_whitespace_pattern", "logprob_token_ids", "repetition_detection", "prompt_embeds", "kv_transfer_params",
+        "ec_transfer_params", "mm_processor_kwargs", "media_io_kwargs",
+    ];
+
+    static readonly string[] WhenTrue = ["use_beam_search", "return_weight_versions", "return_token_offsets", "return_mm_kwargs"];
+
+    /// <exception cref="RequestException">400 <c>not supported yet: FIELD</c>.</exception>
+    public static void Refuse(RequestFields fields)
+    {
+        foreach (string name in WhenPresent)
+            if (fields.TryGet(name, out _)) Fail(name);
+        foreach (string name in WhenTrue)
+            if (fields.Bool(name)) Fail(name);
+        if (fields.TryGet("response_format", out JsonElement format) && new RequestFields(format).String("type") != "text")
+            Fail("response_format");
+        if (fields.TryGet("tools", out _)) Fail("tools");
+        if (fields.TryGet("tool_choice", out JsonElement choice) && !IsNone(choice)) Fail("tool_choice");
+        if (fields.Integer("thinking_token_budget") is { } budget && budget != -1) Fail("thinking_token_budget");
+        if (fields.Int("routed_experts_prompt_start") > 0) Fail("routed_experts_prompt_start");
+    }
+
+    static bool IsNone(JsonElement choice) => choice.ValueKind == JsonValueKind.String && choice.ValueEquals("none");
+
+    static void Fail(string field) => throw new RequestException(ApiError.NotSupportedYet(field));
+}

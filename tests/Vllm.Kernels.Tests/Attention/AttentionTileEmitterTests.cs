@@ -1,0 +1,58 @@
+using Vllm.Kernels.Cpu.Attention;
+using Vllm.Kernels.Cpu.CodeGen;
+
+namespace Vllm.Tests.Attention;
+
+/// <summary>What the emitter writes, read back from the machine code.</summary>
+public class AttentionTileEmitterTests
+{
+    /// <summary>Larger loops fall out of the cache of decoded instructions.</summary>
+    const int MaxCodeBytes = 12 << 10;
+
+    static string Listing(int dims, int numRows, int numMaskedSubs, PrefetchLines prefetch)
+    {
+        byte[] code = KernelCompiler.Assemble(
+            a => new AttentionTileEmitter(a, dims, 64, numRows, numMaskedSubs, prefetch).Emit());
+        Assert.InRange(code.Length, 1, MaxCodeBytes);
+        return KernelCompiler.Listing(code);
+    }
+
+    static int Count(string listing, string instruction) =>
+        listing.Split('\n').Count(line => line.Contains(' ' + instruction + ' ', StringComparison.Ordinal));
+
+    [Theory]
+    [InlineData(64)]
+    [InlineData(80)]
+    [InlineData(128)]
+    public void Emit_WritesOneProductPerAccumulatorAndPair(int dims)
+    {
+        for (int numRows = 1; numRows <= TileKernel.MaxRows; numRows++)
+        {
+            string listing = Listing(dims, numRows, numMaskedSubs: 0, PrefetchLines.None);
+
+            int scores = 4 * numRows * 4, sums = numRows * 2, output = 8 * numRows * dims / 16;
+            Assert.Equal(scores + sums + output, Count(listing, "vdpbf16ps"));
+            Assert.Equal(0, Count(listing, "prefetcht1"));
+        }
+    }
+
+    [Fact]
+    public void Emit_SkipsSubTilesThatNoRowSees()
+    {
+        string listing = Listing(64, 3, numMaskedSubs: 1, PrefetchLines.None);
+
+        int scores = 4 * 3, sums = 3 * 2, output = 3 * 64 / 16;
+        Assert.Equal(scores + sums + output, Count(listing, "vdpbf16ps"));
+    }
+
+    [Fact]
+    public void Emit_PrefetchesEveryLineOnce()
+    {
+        const int KeyLinesPerIteration = 4 * 4, ValueLinesPerIteration = 8 * 64 / 16;
+
+        Assert.Equal(KeyLinesPerIteration + ValueLinesPerIteration, Count(Listing(64, 3, 0, PrefetchLines.All), "prefetcht1"));
+        Assert.Equal(
+            KeyLinesPerIteration + ValueLinesPerIteration,
+            Count(Listing(64, 3, 0, PrefetchLines.Even), "prefetcht1") + Count(Listing(64, 3, 0, PrefetchLines.Odd), "prefetcht1"));
+    }
+}

@@ -1,0 +1,46 @@
+using System.Text.Json;
+
+namespace Vllm.Tests.Replay;
+
+/// <summary>Which recorded requests use a feature that is not there yet, by their path and fields.</summary>
+static class MissingFeatures
+{
+    /// <summary>Beginnings of paths without an endpoint.</summary>
+    static readonly string[] Paths =
+    [
+        "/v1/chat/completions/batch", "/v1/chat/completions/render", "/v1/completions/render", "/v1/responses", "/v1/messages",
+        "/v1/embeddings", "/v1/score", "/v1/rerank", "/v1/audio", "/v1/systemone", "/v1/decisions", "/v2/", "/inference",
+        "/generative_scoring", "/invocations", "/pooling", "/classify", "/score", "/rerank", "/kv_event_sources",
+        "/tokenizer_info", "/docs", "/redoc", "/openapi.json", "/scale_elastic_ep", "/is_scaling_elastic_ep",
+        "/reset_prefix_cache", "/reset_mm_cache", "/reset_encoder_cache", "/is_sleeping", "/sleep", "/wake_up", "/pause", "/resume",
+        "/is_paused", "/server_info", "/abort_requests", "/collective_rpc", "/get_world_size", "/weight", "/cohere", "/v1/realtime",
+    ];
+
+    /// <summary>Fields that ask for a feature whatever their value.</summary>
+    static readonly string[] Fields =
+    [
+        "structured_outputs", "logprob_token_ids", "repetition_detection", "mm_processor_kwargs", "media_io_kwargs",
+        "guided_json", "guided_regex", "guided_choice", "guided_grammar",
+    ];
+
+
+    /// <summary>The feature, or null when the request uses none.</summary>
+    public static string? Of(RecordedExchange exchange)
+    {
+        string path = exchange.Path.Split('?')[0];
+        if (Paths.FirstOrDefault(p => path.StartsWith(p, StringComparison.Ordinal)) is { } missing) return missing;
+        if (exchange.Body is not { ValueKind: JsonValueKind.Object } body) return null;
+        if (Fields.FirstOrDefault(f => Has(body, f)) is { } field) return field;
+        if (Has(body, "use_beam_search") && body.GetProperty("use_beam_search").ValueKind == JsonValueKind.True) return "use_beam_search";
+        if (Has(body, "response_format") && !IsText(body.GetProperty("response_format"))) return "response_format";
+        if (Has(body, "tools")) return "tools";
+        if (Has(body, "thinking_token_budget") && body.GetProperty("thinking_token_budget").ToString() != "-1") return "thinking_token_budget";
+        return null;
+    }
+
+    static bool Has(JsonElement body, string field) =>
+        body.TryGetProperty(field, out JsonElement value) && value.ValueKind != JsonValueKind.Null;
+
+    static bool IsText(JsonElement format) =>
+        format.ValueKind == JsonValueKind.Object && format.TryGetProperty("type", out JsonElement type) && type.ToString() == "text";
+}

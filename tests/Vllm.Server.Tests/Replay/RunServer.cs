@@ -1,0 +1,178 @@
+using System.Globalization;
+using System.Text;
+using System.Text.Json;
+using Vllm.Engine.Scheduling;
+using Vllm.Models.Loading;
+using Vllm.Server;
+
+namespace Vllm.Tests.Replay;
+
+/// <summary>The product, started as the recorded run says: flags of the command line become options here.</summary>
+sealed class RunServer : IAsyncDisposable
+{
+    readonly AsyncLLM _engine;
+    readonly ApiServer _server;
+
+    RunServer(AsyncLLM engine, ApiServer server, IReadOnlyList<string> incomparableMembers)
+    {
+        IncomparableMembers = incomparableMembers;
+        _engine = engine;
+        _server = server;
+        var connection = new SocketsHttpHandler
+        {
+            AllowAutoRedirect = false,
+            UseCookies = false,
+            RequestHeaderEncodingSelector = (_, _) => Encoding.UTF8,
+        };
+        Client = new HttpClient(connection)
+        {
+            BaseAddress = new Uri(server.Address),
+        };
+    }
+
+    public HttpClient Client { get; }
+
+    public IReadOnlyList<string> IncomparableMembers { get; }
+
+    /// <summary>Starts it, or skips the test when the product has not got the run's flags or architecture yet.</summary>
+    public static async Task<RunServer> Start(RecordedRun run)
+    {
+        var settings = new RunSettings(run);
+        if (settings.UnknownFlags.Count > 0) Assert.Skip($"not supported yet: {string.Join(" ", settings.UnknownFlags)}");
+        AsyncLLM? engine = null;
+        try
+        {
+            engine = AsyncLLM.Create(settings.Engine);
+        }
+        catch (ModelLoadException e) when (e.Subject == "architectures")
+        {
+            Assert.Skip($"not supported yet: {e.Message}");
+        }
+        return new RunServer(engine, await ApiServer.StartAsync(settings.Server, engine), settings.IncomparableMembers);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        Client.Dispose();
+        await _server.StopAsync();
+        await _server.DisposeAsync();
+        await _engine.DisposeAsync();
+    }
+}
+
+/// <summary>A run's flags as options.</summary>
+sealed class RunSettings
+{
+    /// <summary>Enough for every run; the recordings do not depend on it.</summary>
+    const long KvCacheBytes = 256 << 20;
+
+    /// <summary>The reference's block on the CPU: cached tokens come in its multiples.</summary>
+    const int RecordedBlockSize = 128;
+
+    static readonly HashSet<string> WithoutMeaningHere = ["--enforce-eager"];
+
+    /// <summary>Flags of features that are not there yet, with the member of answers that they change.</summary>
+    static readonly Dictionary<string, string> ChangedMembers = new()
+    {
+        ["--logprobs-mode"] = "logprobs",
+        ["--fingerprint-mode"] = "system_fingerprint",
+        ["--fingerprint-value"] = "system_fingerprint",
+        ["--enable-per-request-metrics"] = "metrics",
+        ["--enable-tokenizer-info-endpoint"] = "",
+    };
+
+    readonly Queue<string> _flags;
+    readonly List<string> _unknown = [];
+    readonly List<string> _incomparable = [];
+
+    public RunSettings(RecordedRun run)
+    {
+        _flags = new Queue<string>(run.Flags);
+        Engine = new EngineOptions
+        {
+            Model = run.ModelFolder ?? Path.Combine(Fixtures.RepositoryRoot, "models", "SmolLM2-135M-Instruct.Q4_1.gguf"),
+            KvCacheMemoryBytes = KvCacheBytes,
+            BlockSize = RecordedBlockSize,
+        };
+        Server = new ServerOptions { Host = "127.0.0.1", Port = 0, ApiKeyScope = ApiKeyScope.V1 };
+        while (_flags.TryDequeue(out string? flag)) Apply(flag, run);
+    }
+
+    public EngineOptions Engine { get; private set; }
+
+    public ServerOptions Server { get; private set; }
+
+    public IReadOnlyList<string> UnknownFlags => _unknown;
+
+    /// <summary>Members of answers that the run's flags change and ours do not.</summary>
+    public IReadOnlyList<string> IncomparableMembers => _incomparable;
+
+    void Apply(string flag, RecordedRun run)
+    {
+        switch (flag)
+        {
+            case "--served-model-name": Engine = Engine with { ServedModelName = Values() }; break;
+            case "--dtype": Engine = Engine with { Dtype = Value() }; break;
+            case "--max-model-len": Engine = Engine with { MaxModelLen = Number() }; break;
+            case "--max-num-batched-tokens": Engine = Engine with { MaxNumBatchedTokens = Number() }; break;
+            case "--max-num-seqs": Engine = Engine with { MaxNumSeqs = Number() }; break;
+            case "--max-logprobs": Engine = Engine with { MaxLogprobs = Number() }; break;
+            case "--long-prefill-token-threshold": Engine = Engine with { LongPrefillTokenThreshold = Number() }; break;
+            case "--no-enable-prefix-caching": Engine = Engine with { EnablePrefixCaching = false }; break;
+            case "--override-generation-config": Engine = Engine with { OverrideGenerationConfig = Defaults(Value()) }; break;
+            case "--scheduling-policy": Engine = Engine with { SchedulingPolicy = Enum.Parse<SchedulingPolicy>(Value(), true) }; break;
+            case "--chat-template":
+                Value();
+                Engine = Engine with { ChatTemplate = run.Settings.GetProperty("chat_template").GetString() };
+                break;
+            default: ApplyToServer(flag); break;
+        }
+    }
+
+    void ApplyToServer(string flag)
+    {
+        switch (flag)
+        {
+            case "--api-key": Server = Server with { ApiKey = Values() }; break;
+            case "--stream-interval": Server = Server with { StreamInterval = Number() }; break;
+            case "--response-role": Server = Server with { ResponseRole = Value() }; break;
+            case "--enable-prompt-tokens-details": Server = Server with { EnablePromptTokensDetails = true }; break;
+            case "--enable-force-include-usage": Server = Server with { EnableForceIncludeUsage = true }; break;
+            case "--return-tokens-as-token-ids": Server = Server with { ReturnTokensAsTokenIds = true }; break;
+            case "--enable-server-load-tracking": Server = Server with { EnableServerLoadTracking = true }; break;
+            case "--enable-request-id-headers": Server = Server with { EnableRequestIdHeaders = true }; break;
+            case "--trust-request-chat-template": Server = Server with { TrustRequestChatTemplate = true }; break;
+            case "--allow-credentials": Server = Server with { AllowCredentials = true }; break;
+            case "--allowed-origins": Server = Server with { AllowedOrigins = JsonList() }; break;
+            default:
+                if (ChangedMembers.TryGetValue(flag, out string? member)) _incomparable.Add(member);
+                else if (!WithoutMeaningHere.Contains(flag)) _unknown.Add(flag);
+                Values();
+                break;
+        }
+    }
+
+    static SamplingDefaults Defaults(string json)
+    {
+        JsonElement config = JsonDocument.Parse(json).RootElement;
+        return new SamplingDefaults
+        {
+            Temperature = config.TryGetProperty("temperature", out JsonElement temperature) ? temperature.GetSingle() : null,
+            RepetitionPenalty = config.TryGetProperty("repetition_penalty", out JsonElement penalty) ? penalty.GetSingle() : null,
+            MaxNewTokens = config.TryGetProperty("max_new_tokens", out JsonElement tokens) ? tokens.GetInt32() : null,
+        };
+    }
+
+    string Value() => _flags.Dequeue();
+
+    int Number() => int.Parse(Value(), CultureInfo.InvariantCulture);
+
+    List<string> Values()
+    {
+        List<string> values = [];
+        while (_flags.TryPeek(out string? next) && !next.StartsWith("--", StringComparison.Ordinal)) values.Add(_flags.Dequeue());
+        return values;
+    }
+
+    List<string> JsonList() => [.. JsonDocument.Parse(Value()).RootElement.EnumerateArray().Select(e => e.GetString()!)];
+}
