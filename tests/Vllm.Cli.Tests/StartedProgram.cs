@@ -57,18 +57,26 @@ sealed class StartedProgram : IDisposable
     /// <summary>Waits until the program has written a file, and returns what is in it.</summary>
     public async Task<string> FileAsync(string path)
     {
-        for (long start = Stopwatch.GetTimestamp(); !File.Exists(path); await Task.Delay(20))
-        {
-            Assert.False(Process.HasExited, $"ended early: {Output}{Errors}");
-            Assert.True(Stopwatch.GetElapsedTime(start) < Patience, $"not ready: {Output}{Errors}");
-        }
+        await UntilAsync(() => File.Exists(path));
         return await File.ReadAllTextAsync(path);
     }
+
+    /// <summary>Waits until the program has printed a text.</summary>
+    public Task OutputAsync(string text) => UntilAsync(() => Output.Contains(text, StringComparison.Ordinal));
 
     public void Dispose()
     {
         if (!Process.HasExited) Process.Kill();
         Process.Dispose();
+    }
+
+    async Task UntilAsync(Func<bool> condition)
+    {
+        for (long start = Stopwatch.GetTimestamp(); !condition(); await Task.Delay(20))
+        {
+            Assert.False(Process.HasExited, $"ended early: {Output}{Errors}");
+            Assert.True(Stopwatch.GetElapsedTime(start) < Patience, $"nothing after {Patience}: {Output}{Errors}");
+        }
     }
 
     static void Append(StringBuilder text, string? line)

@@ -27,6 +27,9 @@ static class EngineFlags
         .Value("--generation-config", ValueTypes.Choice("auto", "vllm"),
             o => o.GenerationConfig, (o, v) => o with { GenerationConfig = v },
             "Where defaults of sampling parameters come from: the model's generation_config.json, or vLLM's.")
+        .Value("--override-generation-config", GenerationOverrides.Type,
+            o => o.OverrideGenerationConfig, (o, v) => o with { OverrideGenerationConfig = v },
+            "Defaults of sampling parameters in place of the model's: {\"temperature\": 0.5}. max_new_tokens is a limit for every request.")
         .Group("CacheConfig")
         .Value("--block-size", ValueTypes.OptionalInt, o => o.BlockSize, (o, v) => o with { BlockSize = v },
             "Tokens per KV block. On the CPU 64 by default.")

@@ -77,7 +77,7 @@ static class ValueTypes
 
     /// <summary>A JSON list of strings in one argument, as vLLM's CORS flags take it.</summary>
     public static ValueType<IReadOnlyList<string>> JsonList { get; } = new(
-        "JSON",
+        "JSON_LIST",
         text =>
         {
             try
