@@ -62,7 +62,8 @@ public sealed class ProgramTests
     {
         using var program = new StartedProgram("chat", "--max-tokens", "3", "--temperature", "0", "--stats");
 
-        Assert.Equal(0, await program.RunAsync("My name is \\\nAda.\n/system Be brief.\nHello\n/reset\n/exit\nnever read\n"));
+        string[] lines = ["My name is \\", "Ada.", "/system Be brief.", "Hello", "/reset", "/exit", "never read"];
+        Assert.Equal(0, await program.RunAsync(string.Join('\n', lines)));
         Assert.Equal(2, program.Errors.Split("[3 tokens").Length - 1);
     }
 
@@ -84,10 +85,12 @@ public sealed class ProgramTests
     [Fact]
     public async Task BenchThroughput_ReportsInVllmsWords()
     {
-        using var program = new StartedProgram("bench", "throughput", "--input-len", "8", "--output-len", "4", "--num-prompts", "3");
+        using var program = new StartedProgram(
+            "bench", "throughput", "--input-len", "8", "--output-len", "4", "--num-prompts", "3");
 
         Assert.Equal(0, await program.RunAsync());
-        Assert.Matches(@"Throughput: [0-9.]+ requests/s, [0-9.]+ total tokens/s, [0-9.]+ output tokens/s", program.Output);
+        Assert.Matches(
+            "Throughput: [0-9.]+ requests/s, [0-9.]+ total tokens/s, [0-9.]+ output tokens/s", program.Output);
         Assert.Contains("Total num prompt tokens:  24", program.Output, StringComparison.Ordinal);
         Assert.Contains("Total num output tokens:  12", program.Output, StringComparison.Ordinal);
     }
@@ -97,10 +100,12 @@ public sealed class ProgramTests
     {
         string file = Path.GetTempFileName();
         await File.WriteAllTextAsync(file, """
-            [{"conversations": [{"from": "human", "value": "Tell me of the sea and its tides."}, {"from": "gpt", "value": "It rises and it falls."}]},
+            [{"conversations": [{"from": "human", "value": "Tell me of the sea and its tides."},
+                                {"from": "gpt", "value": "It rises and it falls."}]},
              {"conversations": [{"from": "human", "value": "alone"}]}]
             """);
-        using var program = new StartedProgram("bench", "throughput", "--dataset-path", file, "--num-prompts", "2", "--output-len", "3");
+        using var program = new StartedProgram(
+            "bench", "throughput", "--dataset-path", file, "--num-prompts", "2", "--output-len", "3");
 
         Assert.Equal(0, await program.RunAsync());
         Assert.Contains("Total num output tokens:  6", program.Output, StringComparison.Ordinal);

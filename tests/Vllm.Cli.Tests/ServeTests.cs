@@ -43,12 +43,14 @@ public sealed class ServeTests : IDisposable
         using var request = new HttpRequestMessage(HttpMethod.Post, url + "/v1/completions")
         {
             Content = new StringContent(
-                """{"prompt": "Once", "max_tokens": 40, "ignore_eos": true, "stream": true}""", Encoding.UTF8, "application/json"),
+                """{"prompt": "Once", "max_tokens": 40, "ignore_eos": true, "stream": true}""",
+                Encoding.UTF8, "application/json"),
         };
         using HttpResponseMessage response = await http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead);
         server.SendTerminate();
 
-        Assert.EndsWith("data: [DONE]", (await response.Content.ReadAsStringAsync()).TrimEnd(), StringComparison.Ordinal);
+        string events = await response.Content.ReadAsStringAsync();
+        Assert.EndsWith("data: [DONE]", events.TrimEnd(), StringComparison.Ordinal);
         Assert.Equal(0, await server.ExitAsync());
     }
 
@@ -85,7 +87,10 @@ public sealed class ServeTests : IDisposable
     public void Dispose() => File.Delete(_portFile);
 
     StartedProgram Start(params string[] more) => new(
-        ["serve", "--host", "127.0.0.1", "--port", "0", "--port-file", _portFile, "--max-model-len", "512", "--max-num-seqs", "4", .. more]);
+        [
+            "serve", "--host", "127.0.0.1", "--port", "0", "--port-file", _portFile,
+            "--max-model-len", "512", "--max-num-seqs", "4", .. more,
+        ]);
 
     async Task<string> UrlAsync(StartedProgram server) => $"http://127.0.0.1:{await server.FileAsync(_portFile)}";
 }

@@ -11,8 +11,8 @@ public sealed class HelpTextTests
         string help = HelpText.Write(ServeCommand.Command, null);
 
         Assert.StartsWith("Usage: vllm serve [MODEL] [options]", help, StringComparison.Ordinal);
-        Assert.Contains("--port PORT                       TCP port; 0 = any free one. (default: 8000)", help, StringComparison.Ordinal);
-        Assert.Contains("CacheConfig                       --block-size", help, StringComparison.Ordinal);
+        Assert.Matches("--port PORT +TCP port; 0 = any free one. \\(default: 8000\\)", help);
+        Assert.Matches("CacheConfig +--block-size", help);
         Assert.DoesNotContain("Tokens per KV block", help, StringComparison.Ordinal);
     }
 
@@ -23,7 +23,7 @@ public sealed class HelpTextTests
 
         foreach (Option<ServeArguments> option in ServeCommand.Command.Options)
             Assert.Contains(option.Name[2..], help, StringComparison.Ordinal);
-        Assert.All(help.Split('\n'), line => Assert.True(line.TrimEnd().Length <= 100 || line.Contains('{', StringComparison.Ordinal), line));
+        Assert.All(help.Split('\n'), line => Assert.InRange(line.Length, 0, 100));
     }
 
     [Theory]
@@ -44,6 +44,10 @@ public sealed class HelpTextTests
         Assert.Throws<UsageException>(() => HelpText.Write(ServeCommand.Command, "nonsense"));
 
     [Fact]
-    public void Defaults_AreTheCommands() =>
-        Assert.Contains("(default: off)", HelpText.Write(BenchLatencyCommand.Command, "enable-prefix-caching"), StringComparison.Ordinal);
+    public void Defaults_AreTheCommands()
+    {
+        string help = HelpText.Write(BenchLatencyCommand.Command, "enable-prefix-caching");
+
+        Assert.Contains("(default: off)", help, StringComparison.Ordinal);
+    }
 }
