@@ -34,26 +34,28 @@ static class BenchLatencyCommand
             .Value("--batch-size", ValueTypes.Int, args => args.BatchSize, (args, v) => args with { BatchSize = v },
                 "Prompts that run together.")
             .Value("--n", ValueTypes.Int, args => args.N, (args, v) => args with { N = v }, "Answers per prompt.")
-            .Value("--num-iters-warmup", ValueTypes.Int, args => args.NumItersWarmup, (args, v) => args with { NumItersWarmup = v },
+            .Value("--num-iters-warmup", ValueTypes.Int,
+                args => args.NumItersWarmup, (args, v) => args with { NumItersWarmup = v },
                 "Iterations before measuring.")
             .Value("--num-iters", ValueTypes.Int, args => args.NumIters, (args, v) => args with { NumIters = v },
                 "Measured iterations.")
-            .Switch("--disable-detokenize", args => args.DisableDetokenize, (args, v) => args with { DisableDetokenize = v },
+            .Switch("--disable-detokenize",
+                args => args.DisableDetokenize, (args, v) => args with { DisableDetokenize = v },
                 "Do not turn tokens into text.")
-            .Value("--output-json", ValueTypes.OptionalText("FILE"), args => args.OutputJson, (args, v) => args with { OutputJson = v },
+            .Value("--output-json", ValueTypes.OptionalText("FILE"),
+                args => args.OutputJson, (args, v) => args with { OutputJson = v },
                 "File for the results.")
             .IncludeEngine().Options,
         RunAsync);
 
     static async Task<int> RunAsync(BenchLatencyArguments arguments)
     {
-        if (arguments is not { InputLen: > 0, OutputLen: > 0, BatchSize: > 0, N: > 0, NumIters: > 0, NumItersWarmup: >= 0 })
+        if (arguments is not { InputLen: > 0, OutputLen: > 0, BatchSize: > 0, N: > 0, NumIters: > 0 })
             throw new UsageException("lengths, sizes and iterations must be positive");
         await using AsyncLLM engine = await EngineStart.LoadAsync(EmbeddedModel.Resolve(arguments.Engine));
         var random = new Random((int)arguments.Engine.Seed);
-        IReadOnlyList<int>[] prompts =
-            [.. Enumerable.Range(0, arguments.BatchSize).Select(_ => RandomPrompts.Next(random, arguments.InputLen, engine.Config.VocabSize))];
-
+        IReadOnlyList<int>[] prompts = [.. Enumerable.Range(0, arguments.BatchSize).Select(_ =>
+            RandomPrompts.Next(random, arguments.InputLen, engine.Config.VocabSize))];
         var batch = new TimedBatch(engine, prompts, new SamplingParams
         {
             N = arguments.N,
@@ -84,10 +86,12 @@ static class BenchLatencyCommand
         int numSequences = arguments.BatchSize * arguments.N;
         // The prompt is computed once however many answers share it.
         double prefillRate = arguments.BatchSize * arguments.InputLen / firstToken;
-        double decodeRate = arguments.OutputLen == 1 ? 0 : numSequences * (arguments.OutputLen - 1) / (average - firstToken);
+        double decodeRate = numSequences * (arguments.OutputLen - 1) / Math.Max(average - firstToken, double.Epsilon);
         Print($"Avg latency: {average} seconds");
-        foreach (int percentile in Percentiles) Print($"{percentile}% percentile latency: {Percentile(sorted, percentile)} seconds");
-        Print($"Time to first token: {1000 * firstToken:F1} ms, prefill: {prefillRate:F1} tokens/s, decode: {decodeRate:F1} tokens/s");
+        foreach (int percentile in Percentiles)
+            Print($"{percentile}% percentile latency: {Percentile(sorted, percentile)} seconds");
+        Print($"Time to first token: {1000 * firstToken:F1} ms");
+        Print($"Prefill: {prefillRate:F1} tokens/s, decode: {decodeRate:F1} tokens/s");
         if (arguments.OutputJson is not { } file) return;
         File.WriteAllText(file, new JsonObject
         {

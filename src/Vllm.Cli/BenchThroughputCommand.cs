@@ -27,28 +27,38 @@ sealed record BenchThroughputArguments : CommandArguments
 static class BenchThroughputCommand
 {
     public static Command<BenchThroughputArguments> Command { get; } = new(
-        "bench throughput", "Measures requests and tokens per second of many requests at once.", new BenchThroughputArguments(),
+        "bench throughput", "Measures requests and tokens per second of many requests at once.",
+        new BenchThroughputArguments(),
         new OptionTable<BenchThroughputArguments>()
             .Value("--dataset-name", ValueTypes.Choice<string?>(("random", "random"), ("sharegpt", "sharegpt")),
-                args => args.DatasetName ?? (args.DatasetPath is null ? "random" : "sharegpt"), (args, v) => args with { DatasetName = v },
+                args => args.DatasetName ?? (args.DatasetPath is null ? "random" : "sharegpt"),
+                (args, v) => args with { DatasetName = v },
                 "Random token ids, or conversations of a ShareGPT file; the latter when a file is given.")
-            .Value("--dataset-path", ValueTypes.OptionalText("FILE"), args => args.DatasetPath, (args, v) => args with { DatasetPath = v },
+            .Value("--dataset-path", ValueTypes.OptionalText("FILE"),
+                args => args.DatasetPath, (args, v) => args with { DatasetPath = v },
                 "The ShareGPT file.")
-            .Value("--input-len", ValueTypes.OptionalInt, args => args.InputLen, (args, v) => args with { InputLen = v },
+            .Value("--input-len", ValueTypes.OptionalInt,
+                args => args.InputLen, (args, v) => args with { InputLen = v },
                 "Tokens of each random prompt; the same as --random-input-len.")
-            .Value("--output-len", ValueTypes.OptionalInt, args => args.OutputLen, (args, v) => args with { OutputLen = v },
+            .Value("--output-len", ValueTypes.OptionalInt,
+                args => args.OutputLen, (args, v) => args with { OutputLen = v },
                 "Tokens to generate per request, whatever the data set says.")
-            .Value("--random-input-len", ValueTypes.Int, args => args.RandomInputLen, (args, v) => args with { RandomInputLen = v },
+            .Value("--random-input-len", ValueTypes.Int,
+                args => args.RandomInputLen, (args, v) => args with { RandomInputLen = v },
                 "Tokens of each random prompt.")
-            .Value("--random-output-len", ValueTypes.Int, args => args.RandomOutputLen, (args, v) => args with { RandomOutputLen = v },
+            .Value("--random-output-len", ValueTypes.Int,
+                args => args.RandomOutputLen, (args, v) => args with { RandomOutputLen = v },
                 "Tokens to generate for each random prompt.")
-            .Value("--num-prompts", ValueTypes.Int, args => args.NumPrompts, (args, v) => args with { NumPrompts = v }, "Requests.")
+            .Value("--num-prompts", ValueTypes.Int,
+                args => args.NumPrompts, (args, v) => args with { NumPrompts = v }, "Requests.")
             .Value("--num-warmups", ValueTypes.Int, args => args.NumWarmups, (args, v) => args with { NumWarmups = v },
                 "Requests to run before, one after the other.")
             .Value("--n", ValueTypes.Int, args => args.N, (args, v) => args with { N = v }, "Answers per prompt.")
-            .Switch("--disable-detokenize", args => args.DisableDetokenize, (args, v) => args with { DisableDetokenize = v },
+            .Switch("--disable-detokenize",
+                args => args.DisableDetokenize, (args, v) => args with { DisableDetokenize = v },
                 "Do not turn tokens into text.")
-            .Value("--output-json", ValueTypes.OptionalText("FILE"), args => args.OutputJson, (args, v) => args with { OutputJson = v },
+            .Value("--output-json", ValueTypes.OptionalText("FILE"),
+                args => args.OutputJson, (args, v) => args with { OutputJson = v },
                 "File for the results.")
             .IncludeEngine().Options,
         RunAsync);
@@ -75,7 +85,8 @@ static class BenchThroughputCommand
                 Detokenize = !arguments.DisableDetokenize,
                 OutputKind = OutputKind.FinalOnly,
             };
-            await foreach (RequestOutput output in engine.Generate($"{Guid.NewGuid():N}", request.PromptTokenIds, parameters))
+            string id = $"{Guid.NewGuid():N}";
+            await foreach (RequestOutput output in engine.Generate(id, request.PromptTokenIds, parameters))
                 if (output.Error is { } error) throw new InvalidOperationException(error);
         }
     }
@@ -108,7 +119,8 @@ static class BenchThroughputCommand
         long numOutputTokens = requests.Sum(request => (long)request.NumOutputTokens) * arguments.N;
         long numTokens = numPromptTokens + numOutputTokens;
         Console.Out.WriteLine(string.Create(CultureInfo.InvariantCulture,
-            $"Throughput: {requests.Count / seconds:F2} requests/s, {numTokens / seconds:F2} total tokens/s, {numOutputTokens / seconds:F2} output tokens/s"));
+            $"Throughput: {requests.Count / seconds:F2} requests/s, {numTokens / seconds:F2} total tokens/s, "
+            + $"{numOutputTokens / seconds:F2} output tokens/s"));
         Console.Out.WriteLine($"Total num prompt tokens:  {numPromptTokens}");
         Console.Out.WriteLine($"Total num output tokens:  {numOutputTokens}");
         if (arguments.OutputJson is not { } file) return;

@@ -9,11 +9,14 @@ static class ChatCommand
     public static Command<ClientArguments> Command { get; } = new(
         "chat", "Talks with a model on the terminal.", ClientArguments.Default,
         ClientArguments.Table()
-            .Value("--system-prompt", ValueTypes.OptionalText("TEXT"), args => args.SystemPrompt, (args, v) => args with { SystemPrompt = v },
+            .Value("--system-prompt", ValueTypes.OptionalText("TEXT"),
+                args => args.SystemPrompt, (args, v) => args with { SystemPrompt = v },
                 "What the model is told before the conversation.")
             .IncludeEngine().Options,
         RunAsync,
-        new("MODEL", "A GGUF file, or a folder with a Hugging Face checkpoint. Without one the embedded SmolLM2-135M-Instruct answers.",
+        new("MODEL",
+            "A GGUF file, or a folder with a Hugging Face checkpoint. "
+            + "Without one the embedded SmolLM2-135M-Instruct answers.",
             (args, model) => args with { Engine = args.Engine with { Model = model } }));
 
     static async Task<int> RunAsync(ClientArguments arguments)

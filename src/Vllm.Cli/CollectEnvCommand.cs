@@ -31,9 +31,11 @@ static class CollectEnvCommand
         yield return ("Device", $"{device.Name}, {Environment.ProcessorCount} logical processors");
         double gib = GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / (double)(1L << 30);
         yield return ("Memory", string.Create(CultureInfo.InvariantCulture, $"{gib:F1} GiB"));
-        yield return ("CPU features", string.Join(' ', Features().Where(feature => feature.IsSupported).Select(feature => feature.Name)));
-        foreach (string variable in Environment.GetEnvironmentVariables().Keys.Cast<string>().Order(StringComparer.Ordinal))
-            if (variable.StartsWith("VLLM_", StringComparison.Ordinal) && !variable.Contains("KEY", StringComparison.Ordinal))
+        IEnumerable<string> features = Features().Where(feature => feature.IsSupported).Select(feature => feature.Name);
+        yield return ("CPU features", string.Join(' ', features));
+        IEnumerable<string> variables = Environment.GetEnvironmentVariables().Keys.Cast<string>();
+        foreach (string variable in variables.Order(StringComparer.Ordinal))
+            if (variable.StartsWith("VLLM_", StringComparison.Ordinal) && variable != "VLLM_API_KEY")
                 yield return (variable, Environment.GetEnvironmentVariable(variable)!);
     }
 

@@ -34,6 +34,7 @@ static class CompleteCommand
             if (line.Length > 0) await CompleteAsync(line);
         }
 
-        Task<string> CompleteAsync(string text) => printer.PrintAsync(token => source.CompleteAsync(text, token), CancellationToken.None);
+        Task<string> CompleteAsync(string text) =>
+            printer.PrintAsync(token => source.CompleteAsync(text, token), CancellationToken.None);
     }
 }

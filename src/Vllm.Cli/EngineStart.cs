@@ -21,8 +21,8 @@ static class EngineStart
 
     static Task ShowBarAsync(Task loading, LatestProgress latest)
     {
-        IAnsiConsole console = AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(Console.Error) });
-        return console.Progress().AutoClear(true).StartAsync(async context =>
+        var settings = new AnsiConsoleSettings { Out = new AnsiConsoleOutput(Console.Error) };
+        return AnsiConsole.Create(settings).Progress().AutoClear(true).StartAsync(async context =>
         {
             ProgressTask bar = context.AddTask("Loading", maxValue: 1);
             while (!loading.IsCompleted)

@@ -30,8 +30,10 @@ switch (args)
 
 int numWords = args[0] == "bench" && args.Length > 1 ? 2 : 1;
 string name = string.Join(' ', args[..numWords]);
-if (commands.FirstOrDefault(command => command.Name == name) is { } chosen) return await chosen.RunAsync(args[numWords..]);
-Console.Error.WriteLine($"vllm: unknown command: {name}{UsageException.DidYouMean(name, commands.Select(command => command.Name))}");
+Command? chosen = commands.FirstOrDefault(command => command.Name == name);
+if (chosen is not null) return await chosen.RunAsync(args[numWords..]);
+string hint = UsageException.DidYouMean(name, commands.Select(command => command.Name));
+Console.Error.WriteLine($"vllm: unknown command: {name}{hint}");
 return 2;
 
 static void PrintCommands(IEnumerable<Command> commands)

@@ -25,13 +25,16 @@ static class ServeCommand
         new OptionTable<ServeArguments>()
             .Include(ServerFlags.Table, args => args.Server, (args, v) => args with { Server = v })
             .Group("Options")
-            .Value("--port-file", ValueTypes.OptionalText("FILE"), args => args.PortFile, (args, v) => args with { PortFile = v },
+            .Value("--port-file", ValueTypes.OptionalText("FILE"),
+                args => args.PortFile, (args, v) => args with { PortFile = v },
                 "File to write the port to once the server listens; for scripts with --port 0.")
             .Switch("--disable-log-stats", args => args.DisableLogStats, (args, v) => args with { DisableLogStats = v },
                 "Do not log throughput and load.")
             .IncludeEngine().Options,
         RunAsync,
-        new("MODEL", "A GGUF file, or a folder with a Hugging Face checkpoint. Without one the embedded SmolLM2-135M-Instruct is served.",
+        new("MODEL",
+            "A GGUF file, or a folder with a Hugging Face checkpoint. "
+            + "Without one the embedded SmolLM2-135M-Instruct is served.",
             (args, model) => args with { ModelTag = model }));
 
     static async Task<int> RunAsync(ServeArguments arguments)

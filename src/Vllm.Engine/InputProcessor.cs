@@ -90,6 +90,7 @@ sealed class InputProcessor(EngineConfig config, Tokenizer tokenizer, TimeProvid
         {
             int[] plain = tokenizer.Encode(word.TrimStart(), addSpecialTokens: false);
             int[] spaced = tokenizer.Encode(" " + word.TrimStart(), addSpecialTokens: false);
+            if (plain.Length == 0) throw new ArgumentException("bad_words entries must tokenize to at least one token.");
             sequences.Add(plain);
             if (spaced.Length == plain.Length && spaced[0] != plain[0]) sequences.Add(spaced);
         }

@@ -17,7 +17,8 @@ static class ShareGptFile
     const int MaxTotalTokens = 2048;
 
     /// <summary>Requests in random order; conversations repeat when the file has too few.</summary>
-    public static IReadOnlyList<BenchRequest> Sample(string file, Tokenizer tokenizer, int numPrompts, int? outputLen, Random random)
+    public static IReadOnlyList<BenchRequest> Sample(
+        string file, Tokenizer tokenizer, int numPrompts, int? outputLen, Random random)
     {
         using FileStream stream = File.OpenRead(file);
         using JsonDocument document = JsonDocument.Parse(stream);
@@ -29,7 +30,8 @@ static class ShareGptFile
             if (requests.Count == numPrompts) break;
             if (Read(conversation, tokenizer, outputLen) is { } request) requests.Add(request);
         }
-        if (requests.Count == 0) throw new UsageException($"--dataset-path: {file} has no conversation of a usable length");
+        if (requests.Count == 0)
+            throw new UsageException($"--dataset-path: {file} has no conversation of a usable length");
         for (int i = 0; requests.Count < numPrompts; i++) requests.Add(requests[i]);
         return requests;
     }
@@ -41,7 +43,8 @@ static class ShareGptFile
         IReadOnlyList<int> prompt = Encode(messages[0]);
         int numOutputTokens = outputLen ?? Encode(messages[1]).Count;
         bool isUsable = prompt.Count is >= MinTokens and <= MaxPromptTokens
-            && (outputLen is not null || numOutputTokens >= MinTokens) && prompt.Count + numOutputTokens <= MaxTotalTokens;
+            && (outputLen is not null || numOutputTokens >= MinTokens)
+            && prompt.Count + numOutputTokens <= MaxTotalTokens;
         return isUsable ? new BenchRequest(prompt, numOutputTokens) : null;
 
         IReadOnlyList<int> Encode(JsonElement message) => tokenizer.Encode(message.GetProperty("value").GetString()!);

@@ -22,7 +22,8 @@ sealed class TimedBatch(AsyncLLM engine, IReadOnlyList<IReadOnlyList<int>> promp
     async Task<TimeSpan> RunAsync(IReadOnlyList<int> prompt, long start)
     {
         TimeSpan? first = null;
-        await foreach (RequestOutput output in engine.Generate($"{Interlocked.Increment(ref _numRequests)}", prompt, samplingParams))
+        string id = $"{Interlocked.Increment(ref _numRequests)}";
+        await foreach (RequestOutput output in engine.Generate(id, prompt, samplingParams))
         {
             first ??= Stopwatch.GetElapsedTime(start);
             if (output.Error is { } error) throw new InvalidOperationException(error);

@@ -8,25 +8,31 @@ static class EngineFlags
     public static OptionTable<EngineOptions> Table { get; } = new OptionTable<EngineOptions>()
         .Group("ModelConfig")
         .Value("--model", ValueTypes.Text("MODEL"), o => o.Model, (o, v) => o with { Model = v },
-            "A GGUF file, or a folder with a Hugging Face checkpoint. The embedded SmolLM2-135M-Instruct when none is given.")
-        .List("--served-model-name", ValueTypes.Text("NAME"), o => o.ServedModelName, (o, v) => o with { ServedModelName = v },
+            "A GGUF file, or a folder with a Hugging Face checkpoint. The embedded SmolLM2-135M-Instruct by default.")
+        .List("--served-model-name", ValueTypes.Text("NAME"),
+            o => o.ServedModelName, (o, v) => o with { ServedModelName = v },
             "Names that the API answers to; the first is reported. The model as given when there is none.")
         .Value("--dtype", ValueTypes.Choice("auto", "bfloat16", "float16", "half", "float32", "float"),
             o => o.Dtype, (o, v) => o with { Dtype = v },
             "Type to compute in. auto keeps quantized weights quantized and takes the checkpoint's type otherwise; "
             + "float32 computes on exactly dequantized weights.")
         .Value("--max-model-len", ValueTypes.HumanIntOrAuto, o => o.MaxModelLen, (o, v) => o with { MaxModelLen = v },
-            "Longest prompt plus answer in tokens: 4096, 4k (4,000) or 4K (4,096). auto or -1: the model's own limit, or as "
-            + "much as the cache holds.")
+            "Longest prompt plus answer in tokens: 4096, 4k (4,000) or 4K (4,096). auto or -1: the model's own limit, "
+            + "or as much as the cache holds.")
         .Value("--seed", ValueTypes.Long, o => o.Seed, (o, v) => o with { Seed = v },
             "Seed of the draws of requests without one.")
         .Value("--max-logprobs", ValueTypes.Int, o => o.MaxLogprobs, (o, v) => o with { MaxLogprobs = v },
             "Most log-probabilities that a request may ask for; -1 = no limit.")
-        .Value("--chat-template", ValueTypes.OptionalText("TEMPLATE"), o => o.ChatTemplate, (o, v) => o with { ChatTemplate = v },
+        .Value("--chat-template", ValueTypes.OptionalText("TEMPLATE"),
+            o => o.ChatTemplate, (o, v) => o with { ChatTemplate = v },
             "A chat template, file or text, in place of the model's.")
         .Value("--generation-config", ValueTypes.Choice("auto", "vllm"),
             o => o.GenerationConfig, (o, v) => o with { GenerationConfig = v },
             "Where defaults of sampling parameters come from: the model's generation_config.json, or vLLM's.")
+        .Value("--override-generation-config", GenerationOverrides.Type,
+            o => o.OverrideGenerationConfig, (o, v) => o with { OverrideGenerationConfig = v },
+            "Defaults of sampling parameters in place of the model's: {\"temperature\": 0.5}. "
+            + "max_new_tokens is a limit for every request.")
         .Group("CacheConfig")
         .Value("--block-size", ValueTypes.OptionalInt, o => o.BlockSize, (o, v) => o with { BlockSize = v },
             "Tokens per KV block. On the CPU 64 by default.")
@@ -49,19 +55,22 @@ static class EngineFlags
             "Most tokens in one step; a longer prompt is computed in chunks.")
         .Pair("--enable-chunked-prefill", o => o.EnableChunkedPrefill, (o, v) => o with { EnableChunkedPrefill = v },
             "Cut prompts that exceed the step's token budget.")
-        .Value("--scheduling-policy", ValueTypes.Choice(("fcfs", SchedulingPolicy.Fcfs), ("priority", SchedulingPolicy.Priority)),
+        .Value("--scheduling-policy",
+            ValueTypes.Choice(("fcfs", SchedulingPolicy.Fcfs), ("priority", SchedulingPolicy.Priority)),
             o => o.SchedulingPolicy, (o, v) => o with { SchedulingPolicy = v },
             "Order of admission and preemption.")
         .Value("--long-prefill-token-threshold", ValueTypes.HumanInt,
             o => o.LongPrefillTokenThreshold, (o, v) => o with { LongPrefillTokenThreshold = v },
             "Most prompt tokens of one request in a step while others are there; 0 = no limit.")
         .Group("DeviceConfig")
-        .Value("--device", ValueTypes.Choice("auto", "cpu"), o => o.Device, (o, v) => o with { Device = v }, "Where to run.")
+        .Value("--device", ValueTypes.Choice("auto", "cpu"),
+            o => o.Device, (o, v) => o with { Device = v }, "Where to run.")
         .Value("--num-threads", ValueTypes.Int, o => o.NumThreads, (o, v) => o with { NumThreads = v },
             "Worker threads; 0 = one per physical core.");
 
     /// <summary>Adds these flags, and the log's, to a command's own.</summary>
-    public static OptionTable<TArgs> IncludeEngine<TArgs>(this OptionTable<TArgs> table) where TArgs : CommandArguments => table
+    public static OptionTable<TArgs> IncludeEngine<TArgs>(this OptionTable<TArgs> table)
+        where TArgs : CommandArguments => table
         .Value("--log-level", Log.LevelType, args => args.LogLevel, (args, v) => args with { LogLevel = v },
             "Least important messages that are shown; also VLLM_LOGGING_LEVEL. DEBUG shows where errors come from.")
         .Include(Table, args => args.Engine, (args, v) => args with { Engine = v });

@@ -36,7 +36,8 @@ static class HelpText
         foreach (IGrouping<string, Option<TArgs>> group in groups.Skip(1))
             WriteEntry(text, group.Key, string.Join(' ', group.Select(option => option.Name)));
         text.AppendLine().AppendLine(
-            $"vllm {command.Name} --help=all shows all, --help={groups.Skip(1).First().Key} a group, --help=max-num-seqs an option.");
+            $"vllm {command.Name} --help=all shows all, --help={groups.Skip(1).First().Key} a group, "
+            + "--help=max-num-seqs an option.");
     }
 
     static void WriteTopic<TArgs>(
@@ -55,8 +56,9 @@ static class HelpText
                 WriteOption(text, command, option);
         if (text.Length == 0)
         {
+            string known = string.Join(", ", groups.Select(group => group.Key));
             throw new UsageException(
-                $"no help on '{topic}': it is neither all, nor a group ({string.Join(", ", groups.Select(group => group.Key))}), nor part of an option's name");
+                $"no help on '{topic}': it is neither all, nor a group ({known}), nor part of an option's name");
         }
     }
 
@@ -71,7 +73,8 @@ static class HelpText
         where TArgs : CommandArguments
     {
         string name = option.Kind == OptionKind.Pair ? "--[no-]" + option.Name[2..] : option.Name;
-        string head = string.Join(", ", [name, .. option.Aliases]) + (option.Metavar.Length > 0 ? " " + option.Metavar : "");
+        string metavar = option.Metavar.Length > 0 ? " " + option.Metavar : "";
+        string head = string.Join(", ", [name, .. option.Aliases]) + metavar;
         string? value = option.Kind == OptionKind.Switch ? null : option.Show(command.Defaults);
         WriteEntry(text, head, string.IsNullOrEmpty(value) ? option.Help : $"{option.Help} (default: {value})");
     }

@@ -11,7 +11,8 @@ enum OptionKind
     /// <summary>On when it is there; has no off form.</summary>
     Switch,
 
-    /// <summary>A switch with off forms: <c>--x</c> and <c>--no-x</c>, <c>--enable-y</c> and <c>--disable-y</c>.</summary>
+    /// <summary>A switch with off forms: <c>--x</c> and <c>--no-x</c>, <c>--enable-y</c> and
+    /// <c>--disable-y</c>.</summary>
     Pair,
 }
 
@@ -48,8 +49,9 @@ sealed record Option<TArgs>
         {
             if (Kind != OptionKind.Pair) yield break;
             yield return "--no-" + Name[2..];
-            if (Name.StartsWith("--enable-", StringComparison.Ordinal)) yield return "--disable-" + Name["--enable-".Length..];
-            if (Name.StartsWith("--disable-", StringComparison.Ordinal)) yield return "--enable-" + Name["--disable-".Length..];
+            const string Enable = "--enable-", Disable = "--disable-";
+            if (Name.StartsWith(Enable, StringComparison.Ordinal)) yield return Disable + Name[Enable.Length..];
+            if (Name.StartsWith(Disable, StringComparison.Ordinal)) yield return Enable + Name[Disable.Length..];
         }
     }
 
@@ -111,7 +113,8 @@ sealed class OptionTable<TArgs>
     }
 
     OptionTable<TArgs> Flag(
-        string name, string[] aliases, OptionKind kind, Func<TArgs, bool> get, Func<TArgs, bool, TArgs> set, string help) =>
+        string name, string[] aliases, OptionKind kind, Func<TArgs, bool> get, Func<TArgs, bool, TArgs> set,
+        string help) =>
         Add(name, aliases, kind, "", help,
             args => get(args) ? "on" : "off", (args, values) => set(args, values[0] == "true"));
 

@@ -2,8 +2,10 @@ using System.Globalization;
 
 namespace Vllm.Cli.CommandLine;
 
-/// <summary>Reads arguments into a record by vLLM's (argparse's) rules: <c>-</c> and <c>_</c> are alike in names, a name may
-/// be cut where that is unambiguous, <c>--x=v</c> is <c>--x v</c>, of repeated options the last counts, and <c>--</c> ends
+/// <summary>Reads arguments into a record by vLLM's (argparse's) rules: <c>-</c> and <c>_</c> are alike in names, a
+/// name may
+/// be cut where that is unambiguous, <c>--x=v</c> is <c>--x v</c>, of repeated options the last counts, and <c>--</c>
+/// ends
 /// the options.</summary>
 sealed class OptionReader<TArgs>(IReadOnlyList<Option<TArgs>> options, Positional<TArgs>? positional)
 {
@@ -46,7 +48,8 @@ sealed class OptionReader<TArgs>(IReadOnlyList<Option<TArgs>> options, Positiona
         else
         {
             int max = option.Kind == OptionKind.List ? int.MaxValue : 1;
-            while (values.Count < max && i + 1 < arguments.Count && !IsFlag(arguments[i + 1])) values.Add(arguments[++i]);
+            while (values.Count < max && i + 1 < arguments.Count && !IsFlag(arguments[i + 1]))
+                values.Add(arguments[++i]);
             if (values.Count == 0) throw new UsageException($"{option.Name} needs a value");
         }
         try
@@ -69,12 +72,14 @@ sealed class OptionReader<TArgs>(IReadOnlyList<Option<TArgs>> options, Positiona
         // Before abbreviations, so that a flag of vLLM's is never taken for another one.
         if (VllmFlags.Contains(name)) throw new UsageException($"not supported yet: {name}");
 
+        bool isLong = name.StartsWith("--", StringComparison.Ordinal);
         List<(string Name, Option<TArgs> Option, bool IsOn)> longer =
-            [.. names.Where(pair => name.StartsWith("--", StringComparison.Ordinal) && pair.Name.StartsWith(name, StringComparison.Ordinal))];
+            [.. names.Where(pair => isLong && pair.Name.StartsWith(name, StringComparison.Ordinal))];
         if (longer.DistinctBy(pair => (pair.Option, pair.IsOn)).Count() == 1) return (longer[0].Option, longer[0].IsOn);
         if (longer.Count > 1)
             throw new UsageException($"{typed} could be {string.Join(", ", longer.Select(pair => pair.Name))}");
-        throw new UsageException($"unknown option: {typed}{UsageException.DidYouMean(name, names.Select(pair => pair.Name))}");
+        string hint = UsageException.DidYouMean(name, names.Select(pair => pair.Name));
+        throw new UsageException($"unknown option: {typed}{hint}");
     }
 
     static IEnumerable<(string, Option<TArgs>, bool)> NamesOf(Option<TArgs> option) =>

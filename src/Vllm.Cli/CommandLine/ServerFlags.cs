@@ -15,7 +15,8 @@ static class ServerFlags
         .Value("--api-key-scope", ValueTypes.Choice(("all", ApiKeyScope.All), ("v1", ApiKeyScope.V1)),
             o => o.ApiKeyScope, (o, v) => o with { ApiKeyScope = v },
             "What the keys guard: every route but /health and /ping, or the API's paths only, as vLLM does.")
-        .Value("--shutdown-timeout", ValueTypes.Seconds, o => o.ShutdownTimeout, (o, v) => o with { ShutdownTimeout = v },
+        .Value("--shutdown-timeout", ValueTypes.Seconds,
+            o => o.ShutdownTimeout, (o, v) => o with { ShutdownTimeout = v },
             "How long running requests may go on after Ctrl-C or SIGTERM; 0 ends them at once.")
         .Group("Frontend")
         .Value("--uds", ValueTypes.OptionalText("PATH"), o => o.Uds, (o, v) => o with { Uds = v },
@@ -32,17 +33,23 @@ static class ServerFlags
             "Let those origins send cookies and authorization.")
         .Value("--response-role", ValueTypes.Text("ROLE"), o => o.ResponseRole, (o, v) => o with { ResponseRole = v },
             "Role of generated messages.")
-        .Pair("--enable-request-id-headers", o => o.EnableRequestIdHeaders, (o, v) => o with { EnableRequestIdHeaders = v },
+        .Pair("--enable-request-id-headers",
+            o => o.EnableRequestIdHeaders, (o, v) => o with { EnableRequestIdHeaders = v },
             "Send X-Request-Id with every answer.")
-        .Pair("--trust-request-chat-template", o => o.TrustRequestChatTemplate, (o, v) => o with { TrustRequestChatTemplate = v },
+        .Pair("--trust-request-chat-template",
+            o => o.TrustRequestChatTemplate, (o, v) => o with { TrustRequestChatTemplate = v },
             "Take chat templates from requests. A template is a program: for trusted clients only.")
-        .Pair("--enable-force-include-usage", o => o.EnableForceIncludeUsage, (o, v) => o with { EnableForceIncludeUsage = v },
+        .Pair("--enable-force-include-usage",
+            o => o.EnableForceIncludeUsage, (o, v) => o with { EnableForceIncludeUsage = v },
             "Give every stream usage, whatever the request says.")
-        .Pair("--enable-prompt-tokens-details", o => o.EnablePromptTokensDetails, (o, v) => o with { EnablePromptTokensDetails = v },
+        .Pair("--enable-prompt-tokens-details",
+            o => o.EnablePromptTokensDetails, (o, v) => o with { EnablePromptTokensDetails = v },
             "Report cached prompt tokens in usage.")
-        .Pair("--return-tokens-as-token-ids", o => o.ReturnTokensAsTokenIds, (o, v) => o with { ReturnTokensAsTokenIds = v },
+        .Pair("--return-tokens-as-token-ids",
+            o => o.ReturnTokensAsTokenIds, (o, v) => o with { ReturnTokensAsTokenIds = v },
             "Write token_id:17 in place of the tokens of log-probabilities.")
-        .Pair("--enable-server-load-tracking", o => o.EnableServerLoadTracking, (o, v) => o with { EnableServerLoadTracking = v },
+        .Pair("--enable-server-load-tracking",
+            o => o.EnableServerLoadTracking, (o, v) => o with { EnableServerLoadTracking = v },
             "Count the requests under way for /load.")
         .Value("--sse-keep-alive-interval", ValueTypes.OptionalSeconds,
             o => o.SseKeepAliveInterval, (o, v) => o with { SseKeepAliveInterval = v },
@@ -53,6 +60,7 @@ static class ServerFlags
         .Group("SchedulerConfig")
         .Value("--stream-interval", ValueTypes.Int, o => o.StreamInterval, (o, v) => o with { StreamInterval = v },
             "Tokens that a stream chunk waits for.")
-        .Value("--max-num-queued-reqs", ValueTypes.OptionalInt, o => o.MaxNumQueuedReqs, (o, v) => o with { MaxNumQueuedReqs = v },
+        .Value("--max-num-queued-reqs", ValueTypes.OptionalInt,
+            o => o.MaxNumQueuedReqs, (o, v) => o with { MaxNumQueuedReqs = v },
             "Most requests that wait or run at once; more are answered 503. No limit by default.");
 }

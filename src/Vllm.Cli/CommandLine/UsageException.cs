@@ -1,14 +1,16 @@
 namespace Vllm.Cli.CommandLine;
 
-/// <summary>The command line is wrong; the message says what and, where possible, what was meant. Exit code 2.</summary>
+/// <summary>The command line is wrong; the message says what and, where possible, what was meant. Exit code
+/// 2.</summary>
 sealed class UsageException(string message) : Exception(message)
 {
-    /// <summary>Ends a message with the name that is nearest to a mistyped one; with nothing when none is near.</summary>
+    /// <summary>Ends a message with the name that is nearest to a mistyped one; with nothing when none is
+    /// near.</summary>
     public static string DidYouMean(string typed, IEnumerable<string> names)
     {
-        (string Name, int Distance) nearest =
-            names.Select(name => (name, Distance(typed, name))).DefaultIfEmpty(("", int.MaxValue)).MinBy(pair => pair.Item2);
-        return nearest.Distance <= Math.Max(2, typed.Length / 3) ? $" (did you mean {nearest.Name}?)" : "";
+        string? nearest = names.MinBy(name => Distance(typed, name));
+        bool isNear = nearest is not null && Distance(typed, nearest) <= Math.Max(2, typed.Length / 3);
+        return isNear ? $" (did you mean {nearest}?)" : "";
     }
 
     /// <summary>Levenshtein's: insertions, deletions and replacements from one text to the other.</summary>

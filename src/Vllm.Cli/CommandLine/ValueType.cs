@@ -27,13 +27,17 @@ static class ValueTypes
 
     public static ValueType<int> Port { get; } = new(
         "PORT",
-        text => ParseInt(text, ushort.MaxValue) is >= 0 and long port ? (int)port : throw new UsageException($"'{text}' is no port"),
+        text => ParseInt(text, ushort.MaxValue) is >= 0 and long port
+            ? (int)port
+            : throw new UsageException($"'{text}' is no port"),
         Number);
 
     /// <summary>4k = 4,000; 4K = 4,096; 25.6k = 25,600.</summary>
-    public static ValueType<int> HumanInt { get; } = new("N", text => (int)HumanNumber.Parse(text, int.MaxValue), Number);
+    public static ValueType<int> HumanInt { get; } =
+        new("N", text => (int)HumanNumber.Parse(text, int.MaxValue), Number);
 
-    public static ValueType<long> HumanLong { get; } = new("BYTES", text => HumanNumber.Parse(text, long.MaxValue), Number);
+    public static ValueType<long> HumanLong { get; } =
+        new("BYTES", text => HumanNumber.Parse(text, long.MaxValue), Number);
 
     public static ValueType<long?> OptionalHumanLong { get; } =
         new("BYTES", text => IsNone(text) ? null : HumanNumber.Parse(text, long.MaxValue), OptionalNumber);
@@ -77,7 +81,7 @@ static class ValueTypes
 
     /// <summary>A JSON list of strings in one argument, as vLLM's CORS flags take it.</summary>
     public static ValueType<IReadOnlyList<string>> JsonList { get; } = new(
-        "JSON",
+        "JSON_LIST",
         text =>
         {
             try
@@ -93,9 +97,11 @@ static class ValueTypes
 
     static bool IsNone(string text) => text is "" or "None";
 
-    static string Number<T>(T value) where T : struct, IFormattable => value.ToString(null, CultureInfo.InvariantCulture);
+    static string Number<T>(T value) where T : struct, IFormattable =>
+        value.ToString(null, CultureInfo.InvariantCulture);
 
-    static string? OptionalNumber<T>(T? value) where T : struct, IFormattable => value is { } number ? Number(number) : null;
+    static string? OptionalNumber<T>(T? value) where T : struct, IFormattable =>
+        value is { } number ? Number(number) : null;
 
     static long ParseInt(string text, long max)
     {
@@ -117,7 +123,8 @@ static class ValueTypes
         : throw new UsageException($"'{text}' is not a number of seconds");
 }
 
-/// <summary>Whole numbers with a unit: <c>k m g t</c> are powers of 1,000 and take fractions; <c>K M G T</c> are powers of
+/// <summary>Whole numbers with a unit: <c>k m g t</c> are powers of 1,000 and take fractions; <c>K M G T</c> are
+/// powers of
 /// 1,024 and do not, as in vLLM.</summary>
 static class HumanNumber
 {
@@ -125,9 +132,12 @@ static class HumanNumber
 
     public static long Parse(string text, long max)
     {
-        decimal? value = text.Length > 0 && Units.IndexOf(char.ToLowerInvariant(text[^1]), StringComparison.Ordinal) is >= 0 and int power
-            ? Scale(text[..^1], char.IsUpper(text[^1]) ? 1024 : 1000, power + 1)
-            : long.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out long plain) ? plain : null;
+        decimal? value = null;
+        int unit = text.Length == 0 ? -1 : Units.IndexOf(char.ToLowerInvariant(text[^1]));
+        if (unit >= 0)
+            value = Scale(text[..^1], char.IsUpper(text[^1]) ? 1024 : 1000, power: unit + 1);
+        else if (long.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out long plain))
+            value = plain;
         return value is { } number && number <= max && number >= -max
             ? (long)number
             : throw new UsageException($"'{text}' is not a whole number, such as 4096, 4k (4,000) or 4K (4,096)");
@@ -137,7 +147,8 @@ static class HumanNumber
     {
         NumberStyles style = unit == 1000 ? NumberStyles.AllowDecimalPoint : NumberStyles.None;
         // The longest number that cannot overflow when scaled; longer ones exceed every limit anyway.
-        if (text.Length > 12 || !decimal.TryParse(text, style, CultureInfo.InvariantCulture, out decimal value)) return null;
+        if (text.Length > 12) return null;
+        if (!decimal.TryParse(text, style, CultureInfo.InvariantCulture, out decimal value)) return null;
         for (int i = 0; i < power; i++) value *= unit;
         return value;
     }

@@ -19,19 +19,24 @@ static class StartReport
         yield return Text($"Model: {name} ({config.Architecture}), {NameOf(config.Dtype)}");
         yield return Text($"Weights: {config.WeightFormat}, {config.WeightBytes / BytesPerGib:F2} GiB");
         yield return $"Device: {config.DeviceName}";
-        yield return Text($"KV cache: {config.NumBlocks:N0} blocks of {config.BlockSize} tokens, {config.KvCacheBytes / BytesPerGib:F2} GiB");
+        double cacheGib = config.KvCacheBytes / BytesPerGib;
+        yield return Text($"KV cache: {config.NumBlocks:N0} blocks of {config.BlockSize} tokens, {cacheGib:F2} GiB");
         yield return Text($"KV cache size: {config.KvCacheTokens:N0} tokens");
-        yield return Text($"Maximum concurrency for {config.MaxModelLen:N0} tokens per request: {config.MaxConcurrency:F2}x");
+        int length = config.MaxModelLen;
+        yield return Text($"Maximum concurrency for {length:N0} tokens per request: {config.MaxConcurrency:F2}x");
         yield return $"Listening on {address}";
         yield return $"Try: {Example(address)}";
     }
 
     static string Example(string address)
     {
-        const string Request = """/v1/chat/completions -H 'Content-Type: application/json' -d '{"messages": [{"role": "user", "content": "Hello"}]}'""";
-        return address.StartsWith("unix:", StringComparison.Ordinal)
-            ? $"curl --unix-socket {address["unix:".Length..]} http://localhost{Request}"
-            : $"curl {address.Replace("[::]", "localhost", StringComparison.Ordinal).Replace("0.0.0.0", "localhost", StringComparison.Ordinal)}{Request}";
+        const string Unix = "unix:";
+        string target = address.StartsWith(Unix, StringComparison.Ordinal)
+            ? $"--unix-socket {address[Unix.Length..]} http://localhost"
+            : address.Replace("[::]", "localhost", StringComparison.Ordinal)
+                .Replace("0.0.0.0", "localhost", StringComparison.Ordinal);
+        return $"curl {target}/v1/chat/completions -H 'Content-Type: application/json' "
+            + """-d '{"messages": [{"role": "user", "content": "Hello"}]}'""";
     }
 
     static string NameOf(DType dtype) => dtype switch

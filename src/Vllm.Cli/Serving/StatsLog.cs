@@ -3,7 +3,8 @@ using Vllm.Engine.Metrics;
 
 namespace Vllm.Cli.Serving;
 
-/// <summary>vLLM's line of throughput and load, every ten seconds (VLLM_LOG_STATS_INTERVAL) while there is traffic and once
+/// <summary>vLLM's line of throughput and load, every ten seconds (VLLM_LOG_STATS_INTERVAL) while there is traffic
+/// and once
 /// after it.</summary>
 sealed class StatsLog : IAsyncDisposable
 {
@@ -44,7 +45,8 @@ sealed class StatsLog : IAsyncDisposable
         while (await _timer.WaitForNextTickAsync())
         {
             var now = new Counters(_metrics);
-            bool isIdle = now.NumTokens == last.NumTokens && _metrics.NumRequestsRunning + _metrics.NumRequestsWaiting == 0;
+            int numRequests = _metrics.NumRequestsRunning + _metrics.NumRequestsWaiting;
+            bool isIdle = now.NumTokens == last.NumTokens && numRequests == 0;
             if (!isIdle || !wasIdle) _log.Info(Line(last, now, _timer.Period.TotalSeconds));
             last = now;
             wasIdle = isIdle;
@@ -57,9 +59,10 @@ sealed class StatsLog : IAsyncDisposable
         double generationRate = (now.NumGenerationTokens - last.NumGenerationTokens) / seconds;
         long numPreemptions = now.NumPreemptions - last.NumPreemptions;
         string preemptions = numPreemptions > 0 ? $", Preemptions: {numPreemptions}" : "";
-        double hitRate = _metrics.PrefixCacheQueries == 0 ? 0 : 100.0 * _metrics.PrefixCacheHits / _metrics.PrefixCacheQueries;
+        double hitRate = 100.0 * _metrics.PrefixCacheHits / Math.Max(1, _metrics.PrefixCacheQueries);
         return string.Create(CultureInfo.InvariantCulture,
-            $"Engine 000: Avg prompt throughput: {promptRate:F1} tokens/s, Avg generation throughput: {generationRate:F1} tokens/s, "
+            $"Engine 000: Avg prompt throughput: {promptRate:F1} tokens/s, "
+            + $"Avg generation throughput: {generationRate:F1} tokens/s, "
             + $"Running: {_metrics.NumRequestsRunning} reqs, Waiting: {_metrics.NumRequestsWaiting} reqs{preemptions}, "
             + $"{_device} KV cache usage: {100 * _metrics.KvCacheUsage:F1}%, Prefix cache hit rate: {hitRate:F1}%");
     }

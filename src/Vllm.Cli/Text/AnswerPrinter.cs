@@ -8,7 +8,8 @@ namespace Vllm.Cli.Text;
 sealed class AnswerPrinter(bool showsStats)
 {
     /// <summary>Returns the whole answer, or what there is of it when it was cancelled.</summary>
-    public async Task<string> PrintAsync(Func<CancellationToken, IAsyncEnumerable<TextPiece>> start, CancellationToken cancellationToken)
+    public async Task<string> PrintAsync(
+        Func<CancellationToken, IAsyncEnumerable<TextPiece>> start, CancellationToken cancellationToken)
     {
         long startTime = Stopwatch.GetTimestamp();
         TimeSpan firstToken = default;

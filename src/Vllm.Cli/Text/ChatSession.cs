@@ -5,7 +5,8 @@ namespace Vllm.Cli.Text;
 /// <summary>A conversation: what was said, and the commands that begin with a slash.</summary>
 sealed class ChatSession(ITextSource source, ClientArguments arguments)
 {
-    const string Hint = "/reset begins anew, /system TEXT instructs the model, /exit ends; a line that ends with \\ goes on; Ctrl-C stops an answer.";
+    const string Hint = "/reset begins anew, /system TEXT instructs the model, /exit ends; "
+        + "a line that ends with \\ goes on; Ctrl-C stops an answer.";
 
     readonly AnswerPrinter _printer = new(arguments.Stats);
     readonly List<ChatMessage> _messages = [];

@@ -33,13 +33,15 @@ sealed record ClientArguments : CommandArguments
             "Answer this text and end.", "-q")
         .Value("--max-tokens", ValueTypes.OptionalInt, args => args.MaxTokens, (args, v) => args with { MaxTokens = v },
             "Most tokens to generate.")
-        .Value("--temperature", ValueTypes.OptionalDouble, args => args.Temperature, (args, v) => args with { Temperature = v },
+        .Value("--temperature", ValueTypes.OptionalDouble,
+            args => args.Temperature, (args, v) => args with { Temperature = v },
             "0 = always the most likely token. The model's own default when it is not given.")
         .Switch("--stats", args => args.Stats, (args, v) => args with { Stats = v },
             "Tell after each answer how fast it came.")
         .Value("--url", ValueTypes.OptionalText("URL"), args => args.Url, (args, v) => args with { Url = v },
             "Ask a running server, such as http://localhost:8000/v1, and load no model.")
-        .Value("--model-name", ValueTypes.OptionalText("NAME"), args => args.ModelName, (args, v) => args with { ModelName = v },
+        .Value("--model-name", ValueTypes.OptionalText("NAME"),
+            args => args.ModelName, (args, v) => args with { ModelName = v },
             "The server's model; its first by default.")
         .Value("--api-key", ValueTypes.OptionalText("KEY"), args => args.ApiKey, (args, v) => args with { ApiKey = v },
             "The server's key; also OPENAI_API_KEY.");

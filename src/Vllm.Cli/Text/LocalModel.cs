@@ -12,7 +12,8 @@ sealed class LocalModel(AsyncLLM engine, ClientArguments arguments) : ITextSourc
     public IAsyncEnumerable<TextPiece> CompleteAsync(string prompt, CancellationToken cancellationToken) =>
         GenerateAsync(engine.Tokenizer.Encode(prompt), cancellationToken);
 
-    public IAsyncEnumerable<TextPiece> ChatAsync(IReadOnlyList<ChatMessage> messages, CancellationToken cancellationToken)
+    public IAsyncEnumerable<TextPiece> ChatAsync(
+        IReadOnlyList<ChatMessage> messages, CancellationToken cancellationToken)
     {
         ChatTemplate template = engine.ChatTemplate
             ?? throw new InvalidOperationException("the model has no chat template; give one with --chat-template");

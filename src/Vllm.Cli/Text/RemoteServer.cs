@@ -38,10 +38,15 @@ sealed class RemoteServer : ITextSource
         "/completions", new JsonObject { ["prompt"] = prompt },
         choice => choice.TryGetProperty("text", out JsonElement text) ? text : null, cancellationToken);
 
-    public IAsyncEnumerable<TextPiece> ChatAsync(IReadOnlyList<ChatMessage> messages, CancellationToken cancellationToken) => StreamAsync(
-        "/chat/completions",
-        new JsonObject { ["messages"] = JsonSerializer.SerializeToNode(messages, CliJson.Default.IReadOnlyListChatMessage) },
-        choice => choice.GetProperty("delta").TryGetProperty("content", out JsonElement text) ? text : null, cancellationToken);
+    public IAsyncEnumerable<TextPiece> ChatAsync(
+        IReadOnlyList<ChatMessage> messages, CancellationToken cancellationToken)
+    {
+        JsonNode? list = JsonSerializer.SerializeToNode(messages, CliJson.Default.IReadOnlyListChatMessage);
+        return StreamAsync(
+            "/chat/completions", new JsonObject { ["messages"] = list },
+            choice => choice.GetProperty("delta").TryGetProperty("content", out JsonElement text) ? text : null,
+            cancellationToken);
+    }
 
     public ValueTask DisposeAsync()
     {

@@ -22,6 +22,9 @@ public static class RenderLimits
     /// limit of 1,000; this many fit the 1.5 MB stacks of .NET's pool threads.</summary>
     public const int MaxCallDepth = 250;
 
+    /// <summary>Lists in lists that are printed or written as JSON: Python's default recursion limit.</summary>
+    public const int MaxValueDepth = 1000;
+
     /// <summary>Nesting of the source: tags in tags, parentheses in parentheses, operators in a chain. Python's
     /// compiler refuses 200 nested parentheses.</summary>
     public const int MaxSourceDepth = 200;

@@ -19,6 +19,7 @@ sealed class JsonWriter
     readonly string _itemSeparator;
     readonly string _keySeparator;
     int _level;
+    int _depth;
 
     JsonWriter(RenderState state, bool asciiOnly, object? indent, object? separators, bool sortKeys)
     {
@@ -52,6 +53,8 @@ sealed class JsonWriter
     void Write(object? value)
     {
         RenderState.CheckStack();
+        if (_depth >= RenderLimits.MaxValueDepth) throw Error.Recursion();
+        _depth++;
         _budget.Step();
         if (_json.Length > RenderLimits.MaxStringUnits) _budget.AllocateString(_json.Length);
         switch (value)
@@ -63,6 +66,7 @@ sealed class JsonWriter
             case PyDict dict: WriteEntries(dict); break;
             default: throw Error.Type($"Object of type {PyType.NameOf(value)} is not JSON serializable");
         }
+        _depth--;
     }
 
     static string Scalar(object? value) => value switch

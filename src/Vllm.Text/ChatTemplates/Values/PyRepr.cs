@@ -40,6 +40,7 @@ static class PyRepr
 sealed class ReprWriter(Budget? budget)
 {
     readonly StringBuilder _text = new();
+    int _depth;
 
     public void Append(string text) => _text.Append(text);
 
@@ -48,12 +49,15 @@ sealed class ReprWriter(Budget? budget)
     public void Write(object? value)
     {
         RenderState.CheckStack();
+        if (_depth >= RenderLimits.MaxValueDepth) throw Error.Recursion();
+        _depth++;
         budget?.Step();
         // A list that holds one list twice, and so on, has a text that doubles with each level.
         if (_text.Length > RenderLimits.MaxStringUnits) budget?.AllocateString(_text.Length);
         if (value is string text) WriteString(text);
         else if (value is PyObject other) other.WriteRepr(this);
         else _text.Append(PyRepr.Scalar(value));
+        _depth--;
     }
 
     public void WriteItems(string open, object?[] items, string close)
