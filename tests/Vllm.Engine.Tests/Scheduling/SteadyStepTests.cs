@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using Vllm.Engine.Requests;
 using Vllm.Engine.Scheduling;
 
@@ -42,26 +41,6 @@ public class SteadyStepTests(ITestOutputHelper output)
         double perToken = (GC.GetAllocatedBytesForCurrentThread() - before) / (double)(numSteps * NumRequests);
         output.WriteLine($"{perToken:F2} bytes per token");
         Assert.InRange(perToken, 0, 16);
-    }
-
-    /// <summary>The time is written down, not judged: machines differ.</summary>
-    [Fact]
-    public void DecodeStep_IsTimed()
-    {
-        Scheduler scheduler = StartDecoding(PromptTokens.Staggered);
-        for (int step = 0; step < 400; step++)
-            Step(scheduler);
-        Thread.Sleep(500); // the optimizing compiler works in the background
-        var times = new double[400];
-        for (int step = 0; step < times.Length; step++)
-        {
-            long start = Stopwatch.GetTimestamp();
-            Step(scheduler);
-            times[step] = Stopwatch.GetElapsedTime(start).TotalMicroseconds;
-        }
-
-        Array.Sort(times);
-        output.WriteLine($"{times[times.Length / 2]:F1} µs per step (median), {times[0]:F1} µs (best)");
     }
 
     enum PromptTokens
