@@ -2,10 +2,11 @@ using Vllm.Kernels.Cpu.Threading;
 using Vllm.Kernels.Formats;
 using Vllm.Micro;
 
-// Micro benchmarks of the CPU kernels.
+// Micro benchmarks of the CPU kernels and the tokenizer.
 //   matmul [formats] [rows] [threads]    matrix products in SmolLM2's shapes, and all of a step in sequence
 //   pack   [formats] [threads]           packing of SmolLM2's weights
 //   team   [threads]                     fork/join and barrier of the worker team
+//   tokenizer [MODEL] [FILES]            encoding and decoding on one thread; default: prose and code of this repository
 string Argument(int index, string byDefault) => args.Length > index ? args[index] : byDefault;
 GgmlType[] Formats(string defaults) => [.. Argument(1, defaults).Split(',').Select(Enum.Parse<GgmlType>)];
 int Threads(int index) => int.Parse(Argument(index, $"{Topology.NumPhysicalCores}"));
@@ -21,7 +22,10 @@ switch (Argument(0, ""))
     case "team":
         TeamBenchmark.Run(Threads(1));
         return 0;
+    case "tokenizer":
+        TokenizerBenchmark.Run(Argument(1, "models/SmolLM2-135M-Instruct.Q4_1.gguf"), [.. args.Skip(2)]);
+        return 0;
     default:
-        Console.Error.WriteLine("usage: Micro matmul|pack|team ...");
+        Console.Error.WriteLine("usage: Micro matmul|pack|team|tokenizer ...");
         return 1;
 }

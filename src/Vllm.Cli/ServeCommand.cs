@@ -45,17 +45,20 @@ static class ServeCommand
         EngineOptions options = EmbeddedModel.Resolve(
             arguments.Engine with { Model = arguments.ModelTag ?? arguments.Engine.Model });
 
+        ServerOptions server = WithEnvironment(arguments.Server);
+        if (server.Validate() is { Count: > 0 } problems) throw new UsageException(string.Join(" ", problems));
+
         log.Info($"vllm {ProgramVersion.Text}: loading {options.Model}");
         await using AsyncLLM engine = await EngineStart.LoadAsync(options);
         using var shutdown = new ShutdownSignal();
-        await using ApiServer server = await ApiServer.StartAsync(WithEnvironment(arguments.Server), engine);
-        StartReport.Write(log, engine.Config, server.Address);
-        if (arguments.PortFile is { } file) WritePort(file, server.Address);
+        await using ApiServer api = await ApiServer.StartAsync(server, engine);
+        StartReport.Write(log, engine.Config, api.Address);
+        if (arguments.PortFile is { } file) WritePort(file, api.Address);
         await using StatsLog? stats = arguments.DisableLogStats ? null : new StatsLog(log, engine);
 
         await shutdown.Requested;
         log.Info("Shutting down; Ctrl-C again ends the program at once.");
-        await server.StopAsync();
+        await api.StopAsync();
         return 0;
     }
 
