@@ -29,6 +29,8 @@ public sealed class CpuDevice : Device
         _matMul = new MatMulKernel(_team);
         _attention = new AttentionKernel(_team);
         _runShare = RunShare;
+        // A kernel named by the environment that this machine cannot run is refused here, not in the first step.
+        _ = (RmsNormKernel.Variants.Chosen, RopeKernel.Variants.Chosen, GatedActivationKernel.Variants.Chosen);
     }
 
     public override string Name => $"CPU ({_team.NumWorkers} threads, {_matMul.VariantName(PanelFormat.Int8)})";

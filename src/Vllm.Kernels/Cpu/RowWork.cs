@@ -5,8 +5,8 @@ namespace Vllm.Kernels.Cpu;
 /// <summary>Splits an operation whose rows are independent over a <see cref="WorkerTeam"/>.</summary>
 static unsafe class RowWork
 {
-    /// <summary>Elements below which the caller does all the work: about 2 µs, at which handing half of it to another
-    /// core starts to gain more than the two cache-line transfers and the moved data cost.</summary>
+    /// <summary>Elements below which the caller does all the work: some 2 µs by estimate, so that handing half of it
+    /// to another core gains more than two cache-line transfers and the moved data cost.</summary>
     const int MinSharedElements = 16 * 1024;
 
     /// <summary>Runs body(state, worker, numWorkers), on the calling thread alone if there is little to do.</summary>

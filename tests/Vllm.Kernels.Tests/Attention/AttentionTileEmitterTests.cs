@@ -6,7 +6,7 @@ namespace Vllm.Tests.Attention;
 /// <summary>What the emitter writes, read back from the machine code.</summary>
 public class AttentionTileEmitterTests
 {
-    /// <summary>Larger loops fall out of the cache of decoded instructions.</summary>
+    /// <summary>A guard against growth by accident: all loops are below it now.</summary>
     const int MaxCodeBytes = 12 << 10;
 
     static string Listing(int dims, int numRows, int numMaskedSubs, PrefetchLines prefetch)

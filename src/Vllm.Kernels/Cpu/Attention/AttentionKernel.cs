@@ -23,6 +23,8 @@ public sealed unsafe class AttentionKernel : IDisposable
     TileKernel _kernel = null!;
     int _nextUnit;
 
+    readonly Func<DType, int, int, TileKernel> _createKernel;
+
     public AttentionKernel(WorkerTeam team) : this(team, Variants.Chosen.Kernel) { }
 
     internal AttentionKernel(WorkerTeam team, Func<DType, int, int, TileKernel> createKernel)
@@ -32,8 +34,6 @@ public sealed unsafe class AttentionKernel : IDisposable
         for (int i = 0; i < _workers.Length; i++) _workers[i] = new AttentionWorker();
         _createKernel = createKernel;
     }
-
-    readonly Func<DType, int, int, TileKernel> _createKernel;
 
     /// <summary>Makers of the tile kernel; <c>VLLM_KERNEL_ATTENTION</c> forces one.</summary>
     internal static KernelVariants<Func<DType, int, int, TileKernel>> Variants { get; } = new(
