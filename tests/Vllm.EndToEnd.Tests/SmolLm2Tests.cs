@@ -120,7 +120,10 @@ public sealed class SmolLm2Tests : IClassFixture<SmolLm2Tests.Engines>
         int[] expected = Ints(line, "output_ids");
         CompletionOutput output = (await RequestAsync(_engines.Fp32, Ints(line, "input_ids"), new SamplingParams
         {
-            Temperature = 0, MaxTokens = expected.Length, IgnoreEos = true, Logprobs = 20,
+            Temperature = 0,
+            MaxTokens = expected.Length,
+            IgnoreEos = true,
+            Logprobs = 20,
         })).Outputs[0];
         int numCertain = Doubles(line, "margins").TakeWhile(value => value > Fp32Margin).Count();
         string name = line.GetProperty("name").GetString()!;
@@ -140,7 +143,9 @@ public sealed class SmolLm2Tests : IClassFixture<SmolLm2Tests.Engines>
         JsonElement[] top = [.. line.GetProperty("top").EnumerateArray()];
         RequestOutput output = await RequestAsync(_engines.Quantized, [.. prompt, .. expected], new SamplingParams
         {
-            Temperature = 0, MaxTokens = 1, PromptLogprobs = NumTop,
+            Temperature = 0,
+            MaxTokens = 1,
+            PromptLogprobs = NumTop,
         });
         var differences = new List<double>();
         double lostMargin = 0; // largest margin at which another token than the reference's was the best
@@ -175,7 +180,9 @@ public sealed class SmolLm2Tests : IClassFixture<SmolLm2Tests.Engines>
             int[] ids = Ints(line, "input_ids");
             RequestOutput output = await RequestAsync(engine, ids, new SamplingParams
             {
-                Temperature = 0, MaxTokens = 1, PromptLogprobs = 0,
+                Temperature = 0,
+                MaxTokens = 1,
+                PromptLogprobs = 0,
             });
             double[] actual = [.. output.PromptLogprobs!.Skip(1).Select(position => (double)position!.Entries[0].Logprob)];
             double[] expected = Doubles(line, "logprobs");

@@ -39,15 +39,15 @@ public static class RotaryEmbedding
 
     static (float[] InverseFrequencies, float AttentionFactor) Frequencies(
         RopeParameters rope, int maxPositionEmbeddings, int maxModelLen) => rope.RopeType switch
-    {
-        RopeType.Default => (Plain(rope), 1),
-        RopeType.Linear => (Divide(Plain(rope), rope.Factor), 1),
-        RopeType.Dynamic => (Dynamic(rope, maxPositionEmbeddings, maxModelLen), 1),
-        RopeType.Yarn => (Yarn(rope), YarnAttentionFactor(rope)),
-        RopeType.LongRope => (LongRope(rope, maxModelLen), LongRopeAttentionFactor(rope, maxPositionEmbeddings)),
-        RopeType.Llama3 => (Llama3(rope), 1),
-        _ => throw new ArgumentOutOfRangeException(nameof(rope), rope.RopeType, null),
-    };
+        {
+            RopeType.Default => (Plain(rope), 1),
+            RopeType.Linear => (Divide(Plain(rope), rope.Factor), 1),
+            RopeType.Dynamic => (Dynamic(rope, maxPositionEmbeddings, maxModelLen), 1),
+            RopeType.Yarn => (Yarn(rope), YarnAttentionFactor(rope)),
+            RopeType.LongRope => (LongRope(rope, maxModelLen), LongRopeAttentionFactor(rope, maxPositionEmbeddings)),
+            RopeType.Llama3 => (Llama3(rope), 1),
+            _ => throw new ArgumentOutOfRangeException(nameof(rope), rope.RopeType, null),
+        };
 
     static float[] Plain(RopeParameters rope) => Plain(rope.RopeTheta, rope.RotaryDim);
 

@@ -22,12 +22,12 @@ public class LogprobsTests
     {
         SamplingCase recorded = SamplingCase.Load("logprobs", name);
         foreach ((string modeName, LogprobsMode mode) in Modes)
-        foreach (SamplingKernelsVariant variant in SamplingKernels.Variants.Where(v => v.IsSupported))
-        {
-            SamplerRow[] rows = recorded.Rows();
-            for (int row = 0; row < rows.Length; row++)
-                CheckSample(recorded, rows[row], row, modeName, mode, variant.Kernels);
-        }
+            foreach (SamplingKernelsVariant variant in SamplingKernels.Variants.Where(v => v.IsSupported))
+            {
+                SamplerRow[] rows = recorded.Rows();
+                for (int row = 0; row < rows.Length; row++)
+                    CheckSample(recorded, rows[row], row, modeName, mode, variant.Kernels);
+            }
     }
 
     static void CheckSample(

@@ -161,8 +161,12 @@ public class SchedulerTests
     {
         SchedulerOptions options = Options with
         {
-            Policy = SchedulingPolicy.Priority, BlockSize = 4, NumBlocks = 11, MaxNumBatchedTokens = 16,
-            LongPrefillTokenThreshold = 8, SchedulerReserveFullIsl = false,
+            Policy = SchedulingPolicy.Priority,
+            BlockSize = 4,
+            NumBlocks = 11,
+            MaxNumBatchedTokens = 16,
+            LongPrefillTokenThreshold = 8,
+            SchedulerReserveFullIsl = false,
         };
         var scheduler = new Scheduler(options);
         var model = new FakeModel(options);
@@ -182,8 +186,12 @@ public class SchedulerTests
     {
         SchedulerOptions options = Options with
         {
-            Policy = SchedulingPolicy.Priority, BlockSize = 4, NumBlocks = 15, MaxNumBatchedTokens = 16,
-            LongPrefillTokenThreshold = 8, SchedulerReserveFullIsl = false,
+            Policy = SchedulingPolicy.Priority,
+            BlockSize = 4,
+            NumBlocks = 15,
+            MaxNumBatchedTokens = 16,
+            LongPrefillTokenThreshold = 8,
+            SchedulerReserveFullIsl = false,
         };
         var scheduler = new Scheduler(options);
         var model = new FakeModel(options);

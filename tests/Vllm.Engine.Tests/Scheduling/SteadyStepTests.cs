@@ -63,7 +63,8 @@ public class SteadyStepTests(ITestOutputHelper output)
         {
             int length = 10 * BlockSize + (lengths == PromptTokens.Staggered ? i % BlockSize : 0);
             scheduler.Add(new Request($"{i}", [.. Enumerable.Range(1000 * i, length)],
-                new SamplingParams { StopTokenIds = [1, 2] }, maxTokens: 1000) { EosTokenId = 3 });
+                new SamplingParams { StopTokenIds = [1, 2] }, maxTokens: 1000)
+            { EosTokenId = 3 });
         }
         Step(scheduler);
         Step(scheduler);

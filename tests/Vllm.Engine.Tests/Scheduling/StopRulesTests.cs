@@ -39,7 +39,9 @@ public class StopRulesTests
     {
         var detection = new RepetitionDetectionParams
         {
-            MaxPatternSize = maxSize, MinPatternSize = minSize, MinCount = minCount,
+            MaxPatternSize = maxSize,
+            MinPatternSize = minSize,
+            MinCount = minCount,
         };
         Request request = Apply(new SamplingParams { MinTokens = minTokens, RepetitionDetection = detection }, output);
 

@@ -63,23 +63,23 @@ public class SamplingKernelsTests
     public void Exponentials_EqualReference(string variant, int size)
     {
         foreach (float temperature in new[] { 1f, 0.7f, 0.01f, 2f })
-        foreach (float[] row in Rows(size))
-        {
-            float[] expectedSums = new float[SamplingKernels.NumBlocks(size, SamplingKernels.SumBlock)];
-            float[] actualSums = new float[expectedSums.Length];
-            float[] expected = new float[size], actual = new float[size];
-            float max = row.Where(v => !float.IsNaN(v)).DefaultIfEmpty(float.NaN).Max();
-            if (!float.IsFinite(max)) continue;
+            foreach (float[] row in Rows(size))
+            {
+                float[] expectedSums = new float[SamplingKernels.NumBlocks(size, SamplingKernels.SumBlock)];
+                float[] actualSums = new float[expectedSums.Length];
+                float[] expected = new float[size], actual = new float[size];
+                float max = row.Where(v => !float.IsNaN(v)).DefaultIfEmpty(float.NaN).Max();
+                if (!float.IsFinite(max)) continue;
 
-            double expectedTotal = Reference.SumExp(row, max, temperature, expectedSums);
-            Reference.Exp(row, max, temperature, expected);
-            double actualTotal = Kernels(variant).SumExp(row, max, temperature, actualSums);
-            Kernels(variant).Exp(row, max, temperature, actual);
+                double expectedTotal = Reference.SumExp(row, max, temperature, expectedSums);
+                Reference.Exp(row, max, temperature, expected);
+                double actualTotal = Kernels(variant).SumExp(row, max, temperature, actualSums);
+                Kernels(variant).Exp(row, max, temperature, actual);
 
-            AssertClose(expectedTotal, actualTotal);
-            for (int i = 0; i < expectedSums.Length; i++) AssertClose(expectedSums[i], actualSums[i]);
-            for (int i = 0; i < size; i++) AssertClose(expected[i], actual[i]);
-        }
+                AssertClose(expectedTotal, actualTotal);
+                for (int i = 0; i < expectedSums.Length; i++) AssertClose(expectedSums[i], actualSums[i]);
+                for (int i = 0; i < size; i++) AssertClose(expected[i], actual[i]);
+            }
     }
 
     // The exponent is a product with log2(e): its rounding grows with its size, so small weights are less exact.
@@ -95,23 +95,23 @@ public class SamplingKernelsTests
     public void Collect_EqualsReference(string variant, int size)
     {
         foreach (float[] row in Rows(size))
-        foreach (float threshold in new[] { float.MinValue, -3f, 5f, 100f })
-        {
-            float[] maxima = new float[SamplingKernels.NumBlocks(size, SamplingKernels.MaximaBlock)];
-            Reference.BlockMaxima(row, maxima);
-            float[] expectedValues = new float[size], actualValues = new float[size];
-            int[] expectedIds = new int[size], actualIds = new int[size];
+            foreach (float threshold in new[] { float.MinValue, -3f, 5f, 100f })
+            {
+                float[] maxima = new float[SamplingKernels.NumBlocks(size, SamplingKernels.MaximaBlock)];
+                Reference.BlockMaxima(row, maxima);
+                float[] expectedValues = new float[size], actualValues = new float[size];
+                int[] expectedIds = new int[size], actualIds = new int[size];
 
-            int expected = Reference.Collect(row, maxima, threshold, expectedValues, expectedIds);
-            int actual = Kernels(variant).Collect(row, maxima, threshold, actualValues, actualIds);
+                int expected = Reference.Collect(row, maxima, threshold, expectedValues, expectedIds);
+                int actual = Kernels(variant).Collect(row, maxima, threshold, actualValues, actualIds);
 
-            Assert.Equal(expected, actual);
-            Assert.Equal(expectedValues, actualValues);
-            Assert.Equal(expectedIds, actualIds);
-            Assert.Equal(Reference.CountAtLeast(row, threshold), Kernels(variant).CountAtLeast(row, threshold));
-            Assert.Equal(Reference.CountAtLeast(row, 1.5f, 0.3f, threshold),
-                Kernels(variant).CountAtLeast(row, 1.5f, 0.3f, threshold));
-        }
+                Assert.Equal(expected, actual);
+                Assert.Equal(expectedValues, actualValues);
+                Assert.Equal(expectedIds, actualIds);
+                Assert.Equal(Reference.CountAtLeast(row, threshold), Kernels(variant).CountAtLeast(row, threshold));
+                Assert.Equal(Reference.CountAtLeast(row, 1.5f, 0.3f, threshold),
+                    Kernels(variant).CountAtLeast(row, 1.5f, 0.3f, threshold));
+            }
     }
 
     [Theory]

@@ -138,8 +138,15 @@ public class CheckpointTests
         Assert.Equal(
             new GenerationConfig
             {
-                Temperature = 0.6, TopP = 0.9, TopK = 20, MinP = 0.1, RepetitionPenalty = 1.1, PresencePenalty = 0.2,
-                FrequencyPenalty = 0.3, MaxNewTokens = 512, SkipSpecialTokens = false,
+                Temperature = 0.6,
+                TopP = 0.9,
+                TopK = 20,
+                MinP = 0.1,
+                RepetitionPenalty = 1.1,
+                PresencePenalty = 0.2,
+                FrequencyPenalty = 0.3,
+                MaxNewTokens = 512,
+                SkipSpecialTokens = false,
             },
             config with { EosTokenIds = null });
         folder.Write("generation_config.json", """{"top_k":"many"}""");

@@ -122,7 +122,9 @@ sealed unsafe class AttentionPlan : IDisposable
         int numRows = Math.Min(RowBlock.MaxRows, job.NumRows(request) - row);
         return new RowBlock
         {
-            Request = request, FirstRow = row, NumRows = numRows,
+            Request = request,
+            FirstRow = row,
+            NumRows = numRows,
             FirstTile = job.FirstVisible(job.Position(request, row)) / TileKernel.TileTokens,
             EndTile = job.Position(request, row + numRows - 1) / TileKernel.TileTokens + 1,
         };

@@ -96,8 +96,12 @@ sealed unsafe class AttentionWorker : IDisposable
             int lastPosition = job.Position(request, unit.Rows.FirstRow + row + groupRows - 1);
             Groups[i] = new RowGroup
             {
-                FirstRow = row, NumRows = groupRows, FirstPosition = firstPosition, LastPosition = lastPosition,
-                FirstVisible = job.FirstVisible(firstPosition), LastFirstVisible = job.FirstVisible(lastPosition),
+                FirstRow = row,
+                NumRows = groupRows,
+                FirstPosition = firstPosition,
+                LastPosition = lastPosition,
+                FirstVisible = job.FirstVisible(firstPosition),
+                LastFirstVisible = job.FirstVisible(lastPosition),
             };
         }
         return numGroups;

@@ -23,10 +23,10 @@ static unsafe class RopeKernel
     internal readonly struct RowBodies(
         delegate*<void*, int, int, void> bfloat16, delegate*<void*, int, int, void> float32)
     {
-        public delegate*<void*, int, int, void> For(DType dtype) => dtype == DType.BF16 ? bfloat16 : float32;
+        readonly delegate*<void*, int, int, void> _bfloat16 = bfloat16;
+        readonly delegate*<void*, int, int, void> _float32 = float32;
 
-        readonly delegate*<void*, int, int, void> bfloat16 = bfloat16;
-        readonly delegate*<void*, int, int, void> float32 = float32;
+        public delegate*<void*, int, int, void> For(DType dtype) => dtype == DType.BF16 ? _bfloat16 : _float32;
     }
 
     /// <summary>Rotates queries and keys in place and writes keys and values to the cache.</summary>
@@ -71,11 +71,21 @@ static unsafe class RopeKernel
         {
             var job = new Job
             {
-                Q = q, K = k, V = v, CosSin = cosSin,
-                NumTokens = numTokens, HeadDim = spec.HeadDim, NumKvHeads = spec.NumKvHeads,
-                Positions = positions, Slots = slots,
-                BlockSize = spec.BlockSize, Dims = cache.Dims, Columns = cache.Columns,
-                Keys = cache.Keys(layer, 0), ChunkBytes = cache.ChunkBytes, ValuesOffset = cache.ValuesOffset,
+                Q = q,
+                K = k,
+                V = v,
+                CosSin = cosSin,
+                NumTokens = numTokens,
+                HeadDim = spec.HeadDim,
+                NumKvHeads = spec.NumKvHeads,
+                Positions = positions,
+                Slots = slots,
+                BlockSize = spec.BlockSize,
+                Dims = cache.Dims,
+                Columns = cache.Columns,
+                Keys = cache.Keys(layer, 0),
+                ChunkBytes = cache.ChunkBytes,
+                ValuesOffset = cache.ValuesOffset,
             };
             RowWork.Run(team, numTokens, q.NumColumns + 2 * kvWidth, variant.For(spec.DType), &job);
         }

@@ -1,7 +1,7 @@
 using System.Globalization;
 using System.Runtime.InteropServices;
-using System.Text.Unicode;
 using System.Text;
+using System.Text.Unicode;
 using Vllm.Text.Tokenization.Patterns;
 using Vllm.Text.Tokenization.PreTokenizers;
 
