@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using System.Text.Json;
 using System.Threading.Channels;
 using Vllm.Engine;
 using Vllm.Engine.Execution;
@@ -53,6 +54,22 @@ public sealed class AsyncLLM : IAsyncDisposable
     /// <summary>False once the engine loop has died; every request fails from then on.</summary>
     public bool IsHealthy => _core.Failure is null;
 
+    /// <summary>The prompt of a conversation: the chat template's text, encoded, with the start of the answer.</summary>
+    /// <exception cref="InvalidOperationException">The model has no chat template.</exception>
+    public int[] EncodeChat(IReadOnlyList<ChatMessage> messages)
+    {
+        ChatTemplate template = ChatTemplate
+            ?? throw new InvalidOperationException("the model has no chat template; give one with --chat-template");
+        string prompt = template.Render(new ChatTemplateInput
+        {
+            Messages = JsonSerializer.SerializeToElement(messages, ChatJson.Default.IReadOnlyListChatMessage),
+            AddGenerationPrompt = true,
+            BosToken = Config.BosToken,
+            EosToken = Config.EosToken,
+        });
+        return Tokenizer.Encode(prompt, addSpecialTokens: false); // templates write the special tokens themselves
+    }
+
     /// <summary>Validates a request at once; submits it when the enumeration starts, which streams its outputs until the
     /// last has <see cref="RequestOutput.Finished"/>. Leaving the enumeration, or cancelling, aborts the request and frees
     /// its blocks within a step.</summary>
@@ -91,8 +108,10 @@ public sealed class AsyncLLM : IAsyncDisposable
             throw new ArgumentException($"a request with id '{stream.RequestId}' is being processed");
         try
         {
-            foreach (Request request in stream.Requests) _core.Add(request);
+            bool isAdded = true;
+            foreach (Request request in stream.Requests) isAdded &= _core.TryAdd(request);
             if (_core.Failure is { } failure) throw new EngineDeadException(failure); // died before it heard of the request
+            ObjectDisposedException.ThrowIf(!isAdded, this);
             await foreach (RequestOutput output in stream.ReadAllAsync(cancellationToken).ConfigureAwait(false))
                 yield return output;
         }

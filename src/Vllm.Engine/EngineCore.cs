@@ -52,7 +52,8 @@ sealed class EngineCore : IDisposable
     /// <summary>What killed the loop; null while it lives.</summary>
     public Exception? Failure => Volatile.Read(ref _failure);
 
-    public void Add(Request request) => _commands.Writer.TryWrite(new EngineCommand.Add(request));
+    /// <summary>False when the engine has ended.</summary>
+    public bool TryAdd(Request request) => _commands.Writer.TryWrite(new EngineCommand.Add(request));
 
     /// <summary>Ends a request from outside: a client that went away, or a stop string.</summary>
     public void Finish(Request request, FinishReason reason) =>

@@ -1,7 +1,4 @@
-using System.Text.Json;
-using System.Text.Json.Serialization;
 using Vllm.Engine;
-using Vllm.Text.ChatTemplates;
 
 namespace Vllm;
 
@@ -65,30 +62,7 @@ public sealed class LLM : IDisposable
     public IReadOnlyList<RequestOutput> Chat(
         IReadOnlyList<IReadOnlyList<ChatMessage>> conversations, SamplingParams? samplingParams = null,
         IProgress<int>? progress = null) =>
-        Generate([.. conversations.Select(Render)], samplingParams, progress);
+        Generate([.. conversations.Select(IReadOnlyList<int> (messages) => _engine.EncodeChat(messages))], samplingParams, progress);
 
     public void Dispose() => _engine.DisposeAsync().AsTask().GetAwaiter().GetResult();
-
-    IReadOnlyList<int> Render(IReadOnlyList<ChatMessage> messages)
-    {
-        ChatTemplate template = _engine.ChatTemplate
-            ?? throw new InvalidOperationException("the model has no chat template; set EngineOptions.ChatTemplate");
-        string prompt = template.Render(new ChatTemplateInput
-        {
-            Messages = JsonSerializer.SerializeToElement(messages, ChatJson.Default.IReadOnlyListChatMessage),
-            AddGenerationPrompt = true,
-            BosToken = _engine.Config.BosToken,
-            EosToken = _engine.Config.EosToken,
-        });
-        return _engine.Tokenizer.Encode(prompt, addSpecialTokens: false);
-    }
 }
-
-/// <summary>One message of a conversation.</summary>
-/// <param name="Role">system, user or assistant.</param>
-/// <param name="Content">Its text.</param>
-public sealed record ChatMessage(string Role, string Content);
-
-[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase)]
-[JsonSerializable(typeof(IReadOnlyList<ChatMessage>))]
-sealed partial class ChatJson : JsonSerializerContext;

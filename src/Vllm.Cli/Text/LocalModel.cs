@@ -1,6 +1,4 @@
 using System.Runtime.CompilerServices;
-using System.Text.Json;
-using Vllm.Text.ChatTemplates;
 
 namespace Vllm.Cli.Text;
 
@@ -13,19 +11,8 @@ sealed class LocalModel(AsyncLLM engine, ClientArguments arguments) : ITextSourc
         GenerateAsync(engine.Tokenizer.Encode(prompt), cancellationToken);
 
     public IAsyncEnumerable<TextPiece> ChatAsync(
-        IReadOnlyList<ChatMessage> messages, CancellationToken cancellationToken)
-    {
-        ChatTemplate template = engine.ChatTemplate
-            ?? throw new InvalidOperationException("the model has no chat template; give one with --chat-template");
-        string prompt = template.Render(new ChatTemplateInput
-        {
-            Messages = JsonSerializer.SerializeToElement(messages, CliJson.Default.IReadOnlyListChatMessage),
-            AddGenerationPrompt = true,
-            BosToken = engine.Config.BosToken,
-            EosToken = engine.Config.EosToken,
-        });
-        return GenerateAsync(engine.Tokenizer.Encode(prompt, addSpecialTokens: false), cancellationToken);
-    }
+        IReadOnlyList<ChatMessage> messages, CancellationToken cancellationToken) =>
+        GenerateAsync(engine.EncodeChat(messages), cancellationToken);
 
     public ValueTask DisposeAsync() => engine.DisposeAsync();
 
