@@ -7,6 +7,8 @@ namespace Vllm.Engine;
 /// to tokens. Runs on the caller's thread.</summary>
 sealed class InputProcessor(EngineConfig config, Tokenizer tokenizer, TimeProvider clock)
 {
+    long _numRequests;
+
     /// <summary>The stream of a prompt with one request per answer.</summary>
     /// <exception cref="ArgumentException">Says which parameter and why.</exception>
     public OutputStream Process(
@@ -32,7 +34,9 @@ sealed class InputProcessor(EngineConfig config, Tokenizer tokenizer, TimeProvid
         for (int i = 0; i < parameters.N; i++)
         {
             SamplingParams own = parameters.Seed is { } seed ? parameters with { Seed = seed + i } : parameters;
-            stream.Requests.Add(new Request(parameters.N == 1 ? requestId : $"{i}_{requestId}", promptIds, own, maxTokens)
+            // The caller may use its id again before the engine has heard of the first request's end.
+            string id = $"{requestId}-{Interlocked.Increment(ref _numRequests)}";
+            stream.Requests.Add(new Request(id, promptIds, own, maxTokens)
             {
                 EosTokenId = eosTokenId,
                 Priority = options.Priority,
@@ -59,6 +63,7 @@ sealed class InputProcessor(EngineConfig config, Tokenizer tokenizer, TimeProvid
             .FirstOrDefault();
         if (error is not null) throw new ArgumentException(error.ToString());
         if (parameters.ThinkingTokenBudget is >= 0) throw new ArgumentException("not supported yet: thinking_token_budget");
+        if (parameters.StreamInterval > 1) throw new ArgumentException("not supported yet: stream_interval");
     }
 
     IReadOnlyList<int> Truncate(IReadOnlyList<int> prompt, int? keep)
