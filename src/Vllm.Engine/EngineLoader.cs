@@ -42,7 +42,15 @@ static class EngineLoader
         {
             KvCacheSizing sizing = SizeKvCache(options, checkpoint, dtype, blockSize);           // (4)
             Task<(Tokenizer, ChatTemplate?)> text = Task.Run(() => LoadText(options, checkpoint));
-            LanguageModel network = BuildModel(options, checkpoint, device, dtype, sizing.MaxModelLen, progress); // (3)
+            LanguageModel network;
+            try
+            {
+                network = BuildModel(options, checkpoint, device, dtype, sizing.MaxModelLen, progress); // (3)
+            }
+            finally
+            {
+                Task.WaitAny(text); // it reads the mapped checkpoint, which closes when building fails
+            }
             (Tokenizer tokenizer, ChatTemplate? template) = text.GetAwaiter().GetResult();
 
             KvCacheSpec spec = SpecOf(model, dtype, sizing.NumBlocks, blockSize);           // (5)
@@ -166,6 +174,13 @@ static class EngineLoader
         string? source = options.ChatTemplate is { } given
             ? File.Exists(given) ? File.ReadAllText(given) : given
             : checkpoint.TokenizerConfig.ChatTemplate;
-        return (tokenizer, source is null ? null : ChatTemplate.Compile(source));
+        try
+        {
+            return (tokenizer, source is null ? null : ChatTemplate.Compile(source));
+        }
+        catch (ChatTemplateException e)
+        {
+            throw new ArgumentException($"the chat template cannot be used: line {e.Line}: {e.Message}; choose another with --chat-template", e);
+        }
     }
 }

@@ -42,17 +42,17 @@ public sealed class BatchInvarianceTests
     {
         await using AsyncLLM engine = AsyncLLM.Create(VariantOptions[variant]);
 
-        Assert.Equal(await Alone.Value, await RunAsync(engine, Task.CompletedTask));
+        Assert.Equal(await Alone.Value, await RunAsync(engine));
     }
 
     [Fact]
     public async Task Outputs_AreEqualWithPrefixHits()
     {
         await using AsyncLLM engine = AsyncLLM.Create(Options);
-        await RunAsync(engine, Task.CompletedTask);
+        await RunAsync(engine);
         long hitsBefore = engine.Metrics.PrefixCacheHits;
 
-        Assert.Equal(await Alone.Value, await RunAsync(engine, Task.CompletedTask));
+        Assert.Equal(await Alone.Value, await RunAsync(engine));
         Assert.True(engine.Metrics.PrefixCacheHits > hitsBefore);
     }
 
@@ -62,7 +62,7 @@ public sealed class BatchInvarianceTests
         // Room for a few of the requests: the others preempt each other.
         await using AsyncLLM engine = AsyncLLM.Create(Options with { NumGpuBlocksOverride = 40, EnablePrefixCaching = false });
 
-        Assert.Equal(await Alone.Value, await RunAsync(engine, Task.CompletedTask));
+        Assert.Equal(await Alone.Value, await RunAsync(engine));
         Assert.True(engine.Metrics.NumPreemptions > 0);
     }
 
@@ -72,7 +72,7 @@ public sealed class BatchInvarianceTests
         await using AsyncLLM engine = AsyncLLM.Create(Options);
         var random = new Random(Seed);
 
-        Assert.Equal(await Alone.Value, await RunAsync(engine, null, random));
+        Assert.Equal(await Alone.Value, await RunAsync(engine, random));
     }
 
     static async Task<string[]> RunAloneAsync()
@@ -84,9 +84,8 @@ public sealed class BatchInvarianceTests
     }
 
     /// <param name="engine">The engine.</param>
-    /// <param name="start">All start together; null: at random moments.</param>
-    /// <param name="random">The moments.</param>
-    static async Task<string[]> RunAsync(AsyncLLM engine, Task? start, Random? random = null)
+    /// <param name="random">Moments at which the requests start; null: all at once.</param>
+    static async Task<string[]> RunAsync(AsyncLLM engine, Random? random = null)
     {
         var tasks = new List<Task<string>>();
         for (int i = 0; i < NumPrompts; i++)
@@ -95,7 +94,7 @@ public sealed class BatchInvarianceTests
             int index = i;
             tasks.Add(Task.Run(async () =>
             {
-                await (start ?? Task.Delay(delay));
+                await Task.Delay(delay);
                 return await RunOneAsync(engine, index);
             }));
         }
