@@ -29,7 +29,7 @@ public sealed class AsyncLLM : IAsyncDisposable
         Channel<StepTokens> tokens = Channel.CreateUnbounded<StepTokens>(
             new UnboundedChannelOptions { SingleReader = true, SingleWriter = true });
         var pool = new StepTokensPool();
-        _input = new InputProcessor(Config, Tokenizer, clock);
+        _input = new InputProcessor(Config, Tokenizer, Metrics, clock);
         _output = new OutputProcessor(tokens.Reader, pool);
         _core = new EngineCore(model.Scheduler, _runner, tokens.Writer, pool, Metrics, clock);
         _outputTask = Task.Run(() => _output.RunAsync(request => _core.Finish(request, FinishReason.Stop)));

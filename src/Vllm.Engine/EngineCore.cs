@@ -112,7 +112,7 @@ sealed class EngineCore : IDisposable
                 _scheduler.Add(add.Request);
                 break;
             case EngineCommand.Finish finish:
-                if (_scheduler.Finish(finish.Request.Id, finish.Reason)) RecordFinished(finish.Request);
+                _scheduler.Finish(finish.Request.Id, finish.Reason);
                 break;
             case EngineCommand.ResetPrefixCache reset:
                 reset.Done.SetResult(_scheduler.ResetPrefixCache());
@@ -123,36 +123,41 @@ sealed class EngineCore : IDisposable
     void Step()
     {
         SchedulerOutput step = _scheduler.Schedule();                      // (2)
+        RecordStart(step);
         SamplerOutput sampled = _runner.Execute(step);                     // (3)
+        EndFailed(step, sampled);
         _finished.Clear();
         _scheduler.Update(step, sampled.TokenIds, _finished);              // (4)
         StepTokens tokens = _pool.Rent();                                  // (5)
-        tokens.Fill(step, sampled);
-        Record(step);
+        tokens.Fill(step, sampled, _clock.GetTimestamp());
         if (!_tokens.TryWrite(tokens)) _pool.Return(tokens);
     }
 
-    void Record(SchedulerOutput step)
+    /// <summary>Whose sampling failed fails alone: the others' tokens are as good as ever.</summary>
+    void EndFailed(SchedulerOutput step, SamplerOutput sampled)
+    {
+        int row = 0;
+        foreach (ref readonly ScheduledRequest scheduled in CollectionsMarshal.AsSpan(step.Scheduled))
+            if (scheduled.ProducesToken && sampled.Errors[row++] is not null)
+                _scheduler.Finish(scheduled.Request.Id, FinishReason.Error);
+    }
+
+    void RecordStart(SchedulerOutput step)
     {
         long now = _clock.GetTimestamp();
         int numPrompt = 0;
-        int numGenerated = 0;
+        int numSampled = 0;
         foreach (ref readonly ScheduledRequest scheduled in CollectionsMarshal.AsSpan(step.Scheduled))
         {
             Request request = scheduled.Request;
             if (request.FirstScheduledTime == 0) request.FirstScheduledTime = now;
             numPrompt += Math.Clamp(request.NumPromptTokens - scheduled.NumComputedTokens, 0, scheduled.NumTokens);
-            if (!scheduled.ProducesToken) continue;
-            numGenerated++;
-            if (request.LastTokenTime == 0) request.FirstTokenTime = now;
-            else _metrics.RecordInterTokenLatency(_clock.GetElapsedTime(request.LastTokenTime, now));
-            request.LastTokenTime = now;
+            if (scheduled.ProducesToken) numSampled++;
         }
-        RecordStep(numPrompt, numGenerated);
-        foreach (Request request in _finished) RecordFinished(request);
+        RecordStep(numPrompt, numSampled);
     }
 
-    void RecordStep(int numPromptTokens, int numGenerationTokens)
+    void RecordStep(int numPromptTokens, int numSampledTokens)
     {
         PrefixCacheStats prefix = _scheduler.KvCache.PrefixCacheStats;
         _metrics.RecordStep(new StepStats
@@ -161,36 +166,11 @@ sealed class EngineCore : IDisposable
             NumWaiting = _scheduler.NumWaiting,
             KvCacheUsage = _scheduler.KvCache.Usage,
             NumPromptTokens = numPromptTokens,
-            NumGenerationTokens = numGenerationTokens,
+            NumSampledTokens = numSampledTokens,
             NumPreemptions = _scheduler.NumPreemptions,
             PrefixCacheQueries = prefix.NumQueriedTokens,
             PrefixCacheHits = prefix.NumHitTokens,
         });
-    }
-
-    void RecordFinished(Request request) => _metrics.RecordFinished(new RequestStats
-    {
-        FinishReason = request.FinishReason!.Value,
-        NumPromptTokens = request.NumPromptTokens,
-        NumCachedTokens = Math.Max(request.NumCachedTokens, 0),
-        NumGenerationTokens = request.NumOutputTokens,
-        NumPreemptions = request.NumPreemptions,
-        MaxTokens = request.SamplingParams.MaxTokens,
-        N = request.SamplingParams.N,
-        LongestGeneration = LongestGeneration(request.Output!.Stream),
-        ArrivalTime = request.ArrivalTimestamp,
-        FirstScheduledTime = request.FirstScheduledTime,
-        FirstTokenTime = request.FirstTokenTime,
-        FinishedTime = _clock.GetTimestamp(),
-    });
-
-    /// <summary>Of a prompt's answers, once the last of them has ended; else null.</summary>
-    static int? LongestGeneration(OutputStream stream)
-    {
-        if (++stream.NumEnded < stream.Requests.Count) return null;
-        int longest = 0;
-        foreach (Request request in stream.Requests) longest = Math.Max(longest, request.NumOutputTokens);
-        return longest;
     }
 }
 

@@ -1,3 +1,4 @@
+using Vllm.Engine.Metrics;
 using Vllm.Engine.Requests;
 using Vllm.Text.Tokenization;
 
@@ -5,7 +6,7 @@ namespace Vllm.Engine;
 
 /// <summary>Turns a prompt and its parameters into requests: validates, settles the number of tokens, resolves words
 /// to tokens. Runs on the caller's thread.</summary>
-sealed class InputProcessor(EngineConfig config, Tokenizer tokenizer, TimeProvider clock)
+sealed class InputProcessor(EngineConfig config, Tokenizer tokenizer, EngineMetrics metrics, TimeProvider clock)
 {
     long _numRequests;
 
@@ -30,7 +31,7 @@ sealed class InputProcessor(EngineConfig config, Tokenizer tokenizer, TimeProvid
         double arrivalSeconds = (double)arrival / clock.TimestampFrequency;
 
         int[] promptIds = [.. prompt];
-        var stream = new OutputStream(requestId, promptIds, parameters.OutputKind);
+        var stream = new OutputStream(requestId, promptIds, parameters.OutputKind, metrics, clock, arrival);
         for (int i = 0; i < parameters.N; i++)
         {
             SamplingParams own = parameters.Seed is { } seed ? parameters with { Seed = seed + i } : parameters;
@@ -42,7 +43,6 @@ sealed class InputProcessor(EngineConfig config, Tokenizer tokenizer, TimeProvid
                 Priority = options.Priority,
                 CacheSalt = options.CacheSalt,
                 ArrivalTime = arrivalSeconds,
-                ArrivalTimestamp = arrival,
                 BadWords = badWords,
                 Output = new SequenceOutput(stream, i, own, Detokenizer(own, promptIds)),
             });

@@ -29,19 +29,34 @@ sealed class OutputProcessor(ChannelReader<StepTokens> tokens, StepTokensPool po
         {
             await foreach (StepTokens step in tokens.ReadAllAsync().ConfigureAwait(false))
             {
-                foreach (NewToken token in step.Tokens)
-                    if (token.Request.Output!.Stream.Append(token))
-                        finish(token.Request);
-                step.Tokens.Clear();
+                foreach (NewToken token in step.Tokens) Append(token, step.Time, finish);
+                foreach (FailedRequest failed in step.Failed) failed.Request.Output!.Stream.Fail(failed.Request, failed.Error);
+                step.Clear();
                 pool.Return(step);
             }
         }
         catch (Exception failure)
         {
-            // The channel was completed with what killed the engine, or text could not be made: both end every request.
-            error = failure.Message;
+            error = failure.Message; // what killed the engine
         }
         foreach (OutputStream stream in _streams.Values)
             stream.Finish(error is null ? FinishReason.Abort : FinishReason.Error, error);
+    }
+
+    static void Append(in NewToken token, long time, Action<Request> finish)
+    {
+        OutputStream stream = token.Request.Output!.Stream;
+        bool stopped;
+        try
+        {
+            stopped = stream.Append(token, time);
+        }
+        catch (Exception e)
+        {
+            // One request's text must not cost the others theirs.
+            stream.Fail(token.Request, e.Message);
+            stopped = true;
+        }
+        if (stopped) finish(token.Request);
     }
 }

@@ -44,7 +44,7 @@ public sealed class EngineStepTests
             SchedulerOutput step = engine.Scheduler.Schedule();
             SamplerOutput sampled = runner.Execute(step);
             engine.Scheduler.Update(step, sampled.TokenIds, finished);
-            tokens.Fill(step, sampled);
+            tokens.Fill(step, sampled, time: 0);
         }
     }
 }

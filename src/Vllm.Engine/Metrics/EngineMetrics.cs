@@ -2,8 +2,8 @@ using Vllm.Engine.Requests;
 
 namespace Vllm.Engine.Metrics;
 
-/// <summary>What the engine counts and measures, with vLLM's meanings. Written by the engine thread, read by any;
-/// recording allocates nothing.</summary>
+/// <summary>What the engine counts and measures, with vLLM's meanings. Steps are recorded by the engine thread, requests
+/// where their outputs are made: only what a reader could see counts. Any thread reads.</summary>
 public sealed class EngineMetrics
 {
     /// <summary>Longest series of token bounds: prompts and answers have at most this many tokens.</summary>
@@ -15,7 +15,6 @@ public sealed class EngineMetrics
     static readonly double[] TokenLatencyBounds =
         [.01, .025, .05, .075, .1, .15, .2, .3, .4, .5, .75, 1, 2.5, 5, 7.5, 10, 20, 40, 80];
 
-    readonly TimeProvider _clock;
     readonly long[] _finished = new long[Enum.GetValues<FinishReason>().Length];
     StepStats _last;
     long _numPromptTokens;
@@ -23,9 +22,9 @@ public sealed class EngineMetrics
 
     internal EngineMetrics(TimeProvider? clock = null)
     {
-        _clock = clock ?? TimeProvider.System;
-        PromptThroughput = new Throughput(_clock);
-        GenerationThroughput = new Throughput(_clock);
+        clock ??= TimeProvider.System;
+        PromptThroughput = new Throughput(clock);
+        GenerationThroughput = new Throughput(clock);
     }
 
     public int NumRequestsRunning => _last.NumRunning;
@@ -105,22 +104,37 @@ public sealed class EngineMetrics
     internal void RecordStep(in StepStats stats)
     {
         _last = stats;
-        int numTokens = stats.NumPromptTokens + stats.NumGenerationTokens;
+        int numTokens = stats.NumPromptTokens + stats.NumSampledTokens;
         if (numTokens == 0) return;
         Volatile.Write(ref _numPromptTokens, _numPromptTokens + stats.NumPromptTokens);
-        Volatile.Write(ref _numGenerationTokens, _numGenerationTokens + stats.NumGenerationTokens);
         PromptThroughput.Add(stats.NumPromptTokens);
-        GenerationThroughput.Add(stats.NumGenerationTokens);
         IterationTokens.Record(numTokens);
     }
 
-    /// <summary>Between two tokens of a request.</summary>
-    internal void RecordInterTokenLatency(TimeSpan latency) => InterTokenLatency.Record(latency.TotalSeconds);
+    /// <summary>The first token of an answer, so long after the request was submitted.</summary>
+    internal void RecordFirstToken(TimeSpan latency)
+    {
+        TimeToFirstToken.Record(latency.TotalSeconds);
+        RecordToken();
+    }
+
+    /// <summary>Another token, so long after the one before.</summary>
+    internal void RecordInterTokenLatency(TimeSpan latency)
+    {
+        InterTokenLatency.Record(latency.TotalSeconds);
+        RecordToken();
+    }
+
+    void RecordToken()
+    {
+        Interlocked.Increment(ref _numGenerationTokens);
+        GenerationThroughput.Add(1);
+    }
 
     /// <summary>Once per request, at its end.</summary>
     internal void RecordFinished(in RequestStats stats)
     {
-        _finished[(int)stats.FinishReason]++;
+        Interlocked.Increment(ref _finished[(int)stats.FinishReason]);
         RequestPromptTokens.Record(stats.NumPromptTokens);
         RequestGenerationTokens.Record(stats.NumGenerationTokens);
         RequestComputedPromptTokens.Record(stats.NumPromptTokens - stats.NumCachedTokens);
@@ -131,25 +145,18 @@ public sealed class EngineMetrics
             RequestLongestGeneration.Record(longest);
         }
         RequestPreemptions.Record(stats.NumPreemptions);
-        RecordTimes(stats);
+        RequestLatency.Record(stats.Latency.TotalSeconds);
+        if (stats.Times is { } times) RecordTimes(times);
     }
 
-    void RecordTimes(in RequestStats stats)
+    void RecordTimes(RequestMetrics times)
     {
-        RequestLatency.Record(Seconds(stats.ArrivalTime, stats.FinishedTime));
-        // An aborted request may have got neither a step nor a token.
-        if (stats.FirstScheduledTime == 0) return;
-        QueueTime.Record(Seconds(stats.ArrivalTime, stats.FirstScheduledTime));
-        InferenceTime.Record(Seconds(stats.FirstScheduledTime, stats.FinishedTime));
-        if (stats.FirstTokenTime == 0) return;
-        double decodeSeconds = Seconds(stats.FirstTokenTime, stats.FinishedTime);
-        TimeToFirstToken.Record(Seconds(stats.ArrivalTime, stats.FirstTokenTime));
-        PrefillTime.Record(Seconds(stats.FirstScheduledTime, stats.FirstTokenTime));
-        DecodeTime.Record(decodeSeconds);
-        TimePerOutputToken.Record(stats.NumGenerationTokens > 1 ? decodeSeconds / (stats.NumGenerationTokens - 1) : 0);
+        QueueTime.Record(times.QueueTime.TotalSeconds);
+        PrefillTime.Record(times.PrefillTime.TotalSeconds);
+        DecodeTime.Record(times.DecodeTime.TotalSeconds);
+        InferenceTime.Record((times.PrefillTime + times.DecodeTime).TotalSeconds);
+        TimePerOutputToken.Record(times.TimePerOutputToken.TotalSeconds);
     }
-
-    double Seconds(long start, long end) => _clock.GetElapsedTime(start, end).TotalSeconds;
 
     static double[] TokenBounds()
     {
@@ -171,8 +178,8 @@ readonly record struct StepStats
     /// <summary>Prompt tokens computed in this step.</summary>
     public required int NumPromptTokens { get; init; }
 
-    /// <summary>Tokens sampled in this step.</summary>
-    public required int NumGenerationTokens { get; init; }
+    /// <summary>Requests that get a token in this step.</summary>
+    public required int NumSampledTokens { get; init; }
 
     /// <summary>Since the engine started.</summary>
     public required long NumPreemptions { get; init; }
@@ -184,8 +191,7 @@ readonly record struct StepStats
     public required long PrefixCacheHits { get; init; }
 }
 
-/// <summary>One finished request in numbers. Times are <see cref="TimeProvider.GetTimestamp"/> values, 0 = did not
-/// happen.</summary>
+/// <summary>One finished answer in numbers.</summary>
 readonly record struct RequestStats
 {
     public required FinishReason FinishReason { get; init; }
@@ -199,8 +205,9 @@ readonly record struct RequestStats
     /// <summary>Tokens of the longest of the prompt's N answers, when this one is the last of them to end.</summary>
     public required int? LongestGeneration { get; init; }
 
-    public required long ArrivalTime { get; init; }
-    public required long FirstScheduledTime { get; init; }
-    public required long FirstTokenTime { get; init; }
-    public required long FinishedTime { get; init; }
+    /// <summary>Submission to end.</summary>
+    public required TimeSpan Latency { get; init; }
+
+    /// <summary>Null when it ended before its first token.</summary>
+    public required RequestMetrics? Times { get; init; }
 }

@@ -1,7 +1,7 @@
 namespace Vllm.Engine.Metrics;
 
-/// <summary>Counts values in ranges, as Prometheus does. One thread records, any thread reads; a reader may see a value
-/// that is being recorded in one of count and sum only.</summary>
+/// <summary>Counts values in ranges, as Prometheus does. Any thread records and reads; a reader may see a value that is
+/// being recorded in one of count and sum only.</summary>
 public sealed class Histogram
 {
     readonly double[] _bounds;
@@ -28,7 +28,8 @@ public sealed class Histogram
     {
         int index = 0;
         while (index < _bounds.Length && value > _bounds[index]) index++;
-        Volatile.Write(ref _counts[index], _counts[index] + 1);
-        Volatile.Write(ref _sum, _sum + value);
+        Interlocked.Increment(ref _counts[index]);
+        double sum = Volatile.Read(ref _sum);
+        while (Interlocked.CompareExchange(ref _sum, sum + value, sum) is var seen && seen != sum) sum = seen;
     }
 }

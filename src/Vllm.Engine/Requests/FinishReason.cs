@@ -12,7 +12,7 @@ public enum FinishReason
     /// <summary>The client went away or asked for the end.</summary>
     Abort,
 
-    /// <summary>The request failed inside the engine; <see cref="Request.Error"/> says why.</summary>
+    /// <summary>The request failed inside the engine; <see cref="RequestOutput.Error"/> says why.</summary>
     Error,
 
     /// <summary>A pattern repeated itself (<c>repetition_detection</c>).</summary>

@@ -1,12 +1,21 @@
 using System.Runtime.CompilerServices;
 using System.Threading.Channels;
 using Vllm.Engine.Execution;
+using Vllm.Engine.Metrics;
 
 namespace Vllm.Engine.Requests;
 
 /// <summary>Between the output processor and the reader of one request. A slow reader finds the tokens joined into one
 /// output: what waits is never more than the answer itself.</summary>
-sealed class OutputStream(string requestId, IReadOnlyList<int> promptTokenIds, OutputKind kind)
+/// <param name="requestId">The caller's id.</param>
+/// <param name="promptTokenIds">The prompt as it runs.</param>
+/// <param name="kind">What an output carries.</param>
+/// <param name="metrics">Told of tokens and ends.</param>
+/// <param name="clock">Of the timestamps.</param>
+/// <param name="arrivalTime">When the request was submitted.</param>
+sealed class OutputStream(
+    string requestId, IReadOnlyList<int> promptTokenIds, OutputKind kind, EngineMetrics metrics, TimeProvider clock,
+    long arrivalTime)
 {
     readonly Channel<bool> _news = Channel.CreateBounded<bool>(
         new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite, SingleReader = true });
@@ -20,18 +29,24 @@ sealed class OutputStream(string requestId, IReadOnlyList<int> promptTokenIds, O
     /// <summary>The request's sequences; complete before the first token.</summary>
     public List<Request> Requests { get; } = [];
 
-    /// <summary>Sequences that the engine thread has ended; its own count.</summary>
-    public int NumEnded { get; set; }
+    public EngineMetrics Metrics => metrics;
 
-    /// <summary>A token of one of the sequences. True when a stop string ended it.</summary>
-    public bool Append(in NewToken token)
+    public TimeProvider Clock => clock;
+
+    public long ArrivalTime => arrivalTime;
+
+    public int NumPromptTokens => promptTokenIds.Count;
+
+    /// <summary>A token of one of the sequences, made at <paramref name="time"/>. True when a stop string ended
+    /// it.</summary>
+    public bool Append(in NewToken token, long time)
     {
         lock (_gate)
         {
             if (token.PromptLogprobs is { } logprobs)
                 _promptLogprobs = [null, .. logprobs.Select(position => position.ToTokenLogprobs())];
             _numCachedTokens = token.NumCachedTokens;
-            bool stopped = token.Request.Output!.Append(token);
+            bool stopped = token.Request.Output!.Append(token, time);
             if (kind != OutputKind.FinalOnly || IsFinished) _news.Writer.TryWrite(true);
             return stopped;
         }
@@ -48,6 +63,21 @@ sealed class OutputStream(string requestId, IReadOnlyList<int> promptTokenIds, O
             _news.Writer.TryWrite(true);
         }
     }
+
+    /// <summary>Ends one sequence that the engine could not go on with.</summary>
+    public void Fail(Request request, string error)
+    {
+        lock (_gate)
+        {
+            if (request.Output!.FinishReason is not null) return;
+            _error ??= error;
+            request.Output.Finish(FinishReason.Error);
+            _news.Writer.TryWrite(true);
+        }
+    }
+
+    /// <summary>Tokens of the longest answer, once all have ended; else null. Under the lock.</summary>
+    public int? LongestGeneration => IsFinished ? Requests.Max(request => request.Output!.NumTokens) : null;
 
     /// <summary>Outputs as they come; the last has <see cref="RequestOutput.Finished"/>.</summary>
     public async IAsyncEnumerable<RequestOutput> ReadAllAsync([EnumeratorCancellation] CancellationToken cancellationToken)

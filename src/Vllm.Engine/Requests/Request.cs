@@ -64,15 +64,8 @@ sealed class Request
     /// <summary>Log-probabilities of the prompt's tokens from the second on, as far as computed.</summary>
     public List<SampledLogprobs> PromptLogprobs { get; } = [];
 
-    /// <summary>When it was submitted, first scheduled, got its first and its last token: timestamps of the engine's clock,
-    /// 0 = not yet.</summary>
-    public long ArrivalTimestamp { get; init; }
-
+    /// <summary>When it got its first step: a timestamp of the engine's clock, 0 = not yet.</summary>
     public long FirstScheduledTime { get; set; }
-
-    public long FirstTokenTime { get; set; }
-
-    public long LastTokenTime { get; set; }
 
     public RequestStatus Status { get; set; }
 
@@ -80,9 +73,6 @@ sealed class Request
 
     /// <summary>The stop token that ended the request; null for the end-of-sequence token.</summary>
     public int? StopTokenId { get; set; }
-
-    /// <summary>What went wrong when <see cref="FinishReason"/> is Error.</summary>
-    public string? Error { get; set; }
 
     /// <summary>Prompt and output.</summary>
     public ReadOnlySpan<int> TokenIds => System.Runtime.InteropServices.CollectionsMarshal.AsSpan(_tokenIds);

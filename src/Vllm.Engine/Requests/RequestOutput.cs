@@ -50,6 +50,30 @@ public sealed record CompletionOutput
 
     /// <summary>The stop token id that ended the answer; null for the end-of-sequence token.</summary>
     public int? StopTokenId { get; init; }
+
+    /// <summary>How long the answer took; with its last output, unless it ended before its first token.</summary>
+    public RequestMetrics? Metrics { get; init; }
+}
+
+/// <summary>How long the stages of an answer took.</summary>
+public sealed record RequestMetrics
+{
+    /// <summary>Submission to first step.</summary>
+    public required TimeSpan QueueTime { get; init; }
+
+    /// <summary>First step to first token.</summary>
+    public required TimeSpan PrefillTime { get; init; }
+
+    /// <summary>First token to last token.</summary>
+    public required TimeSpan DecodeTime { get; init; }
+
+    /// <summary>Submission to first token.</summary>
+    public TimeSpan TimeToFirstToken => QueueTime + PrefillTime;
+
+    /// <summary>Mean time per token after the first; zero when there is only one.</summary>
+    public TimeSpan TimePerOutputToken => NumGenerationTokens > 1 ? DecodeTime / (NumGenerationTokens - 1) : TimeSpan.Zero;
+
+    public required int NumGenerationTokens { get; init; }
 }
 
 /// <summary>Log-probabilities at one position: the chosen token first, then the best ones (the chosen one is not

@@ -1,5 +1,6 @@
 using System.Text;
 using Vllm.Engine.Execution;
+using Vllm.Engine.Metrics;
 using Vllm.Text.Tokenization;
 
 namespace Vllm.Engine.Requests;
@@ -14,6 +15,11 @@ sealed class SequenceOutput(
     readonly List<int> _tokenIds = [];
     readonly List<TokenLogprobs>? _logprobs = samplingParams.Logprobs is null ? null : [];
     double _cumulativeLogprob;
+    int _numCachedTokens;
+    int _numPreemptions;
+    long _firstScheduledTime;
+    long _firstTokenTime;
+    long _lastTokenTime;
     string? _stopString;
     int? _stopTokenId;
     bool _hasNews;
@@ -23,10 +29,14 @@ sealed class SequenceOutput(
 
     public FinishReason? FinishReason { get; private set; }
 
+    /// <summary>Tokens so far, those that the reader has taken included.</summary>
+    public int NumTokens { get; private set; }
+
     /// <summary>Appends a token. True when a stop string ended the sequence: the engine must be told.</summary>
-    public bool Append(in NewToken token)
+    public bool Append(in NewToken token, long time)
     {
         if (FinishReason is not null) return false; // tokens made before the engine heard of the end
+        RecordToken(token, time);
         _hasNews = true;
         _tokenIds.Add(token.TokenId);
         if (token.Logprobs is { } logprobs)
@@ -36,7 +46,9 @@ sealed class SequenceOutput(
         }
         FinishReason = token.FinishReason;
         _stopTokenId = token.StopTokenId;
-        return AppendText(token);
+        bool stopped = AppendText(token);
+        if (FinishReason is not null) RecordFinished();
+        return stopped;
     }
 
     bool AppendText(in NewToken token)
@@ -59,6 +71,7 @@ sealed class SequenceOutput(
         if (FinishReason is not null) return;
         FinishReason = reason;
         _hasNews = true;
+        RecordFinished();
     }
 
     /// <summary>What the reader is to see, or null when nothing is new.</summary>
@@ -76,6 +89,7 @@ sealed class SequenceOutput(
             FinishReason = FinishReason,
             StopString = _stopString,
             StopTokenId = _stopTokenId,
+            Metrics = FinishReason is null || _firstTokenTime == 0 ? null : Times(),
         };
         if (!_keepsAll)
         {
@@ -85,4 +99,45 @@ sealed class SequenceOutput(
         }
         return output;
     }
+
+    void RecordToken(in NewToken token, long time)
+    {
+        if (NumTokens++ == 0)
+        {
+            _firstTokenTime = time;
+            Stream.Metrics.RecordFirstToken(Elapsed(Stream.ArrivalTime, time));
+        }
+        else
+        {
+            Stream.Metrics.RecordInterTokenLatency(Elapsed(_lastTokenTime, time));
+        }
+        _lastTokenTime = time;
+        _numCachedTokens = token.NumCachedTokens;
+        _numPreemptions = token.NumPreemptions;
+        _firstScheduledTime = token.FirstScheduledTime;
+    }
+
+    void RecordFinished() => Stream.Metrics.RecordFinished(new RequestStats
+    {
+        FinishReason = FinishReason!.Value,
+        NumPromptTokens = Stream.NumPromptTokens,
+        NumCachedTokens = _numCachedTokens,
+        NumGenerationTokens = NumTokens,
+        NumPreemptions = _numPreemptions,
+        MaxTokens = samplingParams.MaxTokens,
+        N = samplingParams.N,
+        LongestGeneration = Stream.LongestGeneration,
+        Latency = Elapsed(Stream.ArrivalTime, Stream.Clock.GetTimestamp()),
+        Times = _firstTokenTime == 0 ? null : Times(),
+    });
+
+    RequestMetrics Times() => new()
+    {
+        QueueTime = Elapsed(Stream.ArrivalTime, _firstScheduledTime),
+        PrefillTime = Elapsed(_firstScheduledTime, _firstTokenTime),
+        DecodeTime = Elapsed(_firstTokenTime, _lastTokenTime),
+        NumGenerationTokens = NumTokens,
+    };
+
+    TimeSpan Elapsed(long start, long end) => Stream.Clock.GetElapsedTime(start, end);
 }

@@ -41,7 +41,7 @@ sealed class Sampler
     {
         _seed = seed;
         _parallelRows = parallelRows;
-        _sampleRow = SampleRow;
+        _sampleRow = TrySampleRow;
         _rows = new SamplerRow[maxNumSeqs];
         _scratch = new SamplerScratch[numWorkers];
         _candidates = new Candidates[numWorkers];
@@ -82,8 +82,23 @@ sealed class Sampler
         if (_parallelRows is not null) _parallelRows(rows.Length, _sampleRow);
         else
             for (int row = 0; row < rows.Length; row++)
-                SampleRow(row, worker: 0);
+                TrySampleRow(row, worker: 0);
         _rows.AsSpan(0, rows.Length).Clear();
+    }
+
+    /// <summary>A row that cannot be sampled, for instance because a processor of the user's threw, must not take the
+    /// others with it.</summary>
+    void TrySampleRow(int index, int worker)
+    {
+        try
+        {
+            _output!.Errors[index] = null;
+            SampleRow(index, worker);
+        }
+        catch (Exception e)
+        {
+            _output!.Errors[index] = e;
+        }
     }
 
     void SampleRow(int index, int worker)

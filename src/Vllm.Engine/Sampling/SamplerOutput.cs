@@ -8,6 +8,9 @@ sealed class SamplerOutput(int maxNumSeqs)
 
     /// <summary>[numRows]: null for a row that asked for none. The objects are never written again.</summary>
     public SampledLogprobs?[] Logprobs { get; } = new SampledLogprobs?[maxNumSeqs];
+
+    /// <summary>[numRows]: why a row got no token; null for all others.</summary>
+    public Exception?[] Errors { get; } = new Exception?[maxNumSeqs];
 }
 
 /// <summary>The logprobs (or logits) reported for one position: the taken token first, then the most likely ones in

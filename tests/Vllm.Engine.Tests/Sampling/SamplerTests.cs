@@ -63,6 +63,22 @@ public class SamplerTests
         }
     }
 
+    [Fact]
+    public void RowThatFails_LeavesTheOthersTheirTokens()
+    {
+        float[] logits = RandomLogits(2, 3);
+        var sampler = new Sampler(VocabSize, maxNumSeqs: 3);
+        SamplerRow[] rows = [.. Mixed[1..4].Select(p => NewRow(sampler, p))];
+        int[] expected = Sample(sampler, rows, logits);
+        var output = new SamplerOutput(3);
+
+        sampler.Sample(
+            row => row == 1 ? throw new InvalidOperationException("row 1") : logits.AsSpan(row * VocabSize, VocabSize), rows, output);
+
+        Assert.Equal([null, "row 1", null], output.Errors.Select(error => error?.Message));
+        Assert.Equal((expected[0], expected[2]), (output.TokenIds[0], output.TokenIds[2]));
+    }
+
     /// <summary>Several steps with the same logits; only penalties and positions differ.</summary>
     static int[][] Generate(Sampler sampler, SamplerRow[] rows, float[] logits, int steps)
     {
