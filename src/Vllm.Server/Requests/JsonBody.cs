@@ -72,6 +72,7 @@ static class JsonBody
         element = default;
         try
         {
+            utf8 = LoneSurrogates.Replace(utf8);
             element = JsonDocument.Parse(utf8, new JsonDocumentOptions { MaxDepth = MaxDepth }).RootElement;
             return true;
         }

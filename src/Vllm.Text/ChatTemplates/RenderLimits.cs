@@ -11,12 +11,12 @@ public static class RenderLimits
     /// worst.</summary>
     public const long MaxSteps = 5_000_000;
 
-    /// <summary>UTF-16 units of all strings built (lists count four a item) while rendering: 512 MiB even if the
+    /// <summary>UTF-16 units of all strings built (lists count four a item) while rendering: 128 MiB even if the
     /// template keeps every one of them.</summary>
-    public const long MaxAllocatedUnits = 256L << 20;
+    public const long MaxAllocatedUnits = 64L << 20;
 
     /// <summary>UTF-16 units of one string, the prompt included.</summary>
-    public const int MaxStringUnits = 64 << 20;
+    public const int MaxStringUnits = 16 << 20;
 
     /// <summary>Nested calls of macros and recursive loops. Python gives up after some 250 with its default recursion
     /// limit of 1,000; this many fit the 1.5 MB stacks of .NET's pool threads.</summary>

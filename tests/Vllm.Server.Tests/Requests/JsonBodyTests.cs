@@ -54,6 +54,13 @@ public sealed class JsonBodyTests
         Assert.Contains(reason, error.Message);
     }
 
+    [Theory]
+    [InlineData("""{"a": "x\ud83d"}""", "x\ufffd")]
+    [InlineData("""{"a": "\ude00\ud83d\ude00"}""", "\ufffd\U0001F600")]
+    [InlineData("""{"\udc00": 1, "a": "\\ud83d"}""", "\\ud83d")]
+    public void LoneSurrogate_IsTheReplacementCharacter(string text, string expected) =>
+        Assert.Equal(expected, JsonBody.ParseText(text).GetProperty("a").GetString());
+
     [Fact]
     public void InvalidUtf8_IsNoText() =>
         Assert.Throws<UnreadableBodyException>(() => JsonBody.ParseObject(new byte[] { 0x7B, 0xFF, 0x7D }));

@@ -83,6 +83,9 @@ sealed class BpeReader(string file)
             reader.Read();
             if (reader.TokenType != JsonTokenType.Number || !reader.TryGetInt32(out int id) || id < 0)
                 throw Fail($"vocab.{Encoding.UTF8.GetString(buffer.AsSpan(0, length))}", "expected an id");
+            // The tables are as long as the highest id; a token takes more than a byte of JSON.
+            if (id >= json.Length)
+                throw Fail($"vocab.{Encoding.UTF8.GetString(buffer.AsSpan(0, length))}", $"id {id} is far beyond the vocabulary");
             if (vocabulary.Contains(id))
                 throw Fail($"vocab.{Encoding.UTF8.GetString(buffer.AsSpan(0, length))}", $"id {id} is taken");
             vocabulary.TryAdd(buffer.AsSpan(0, length), id);
