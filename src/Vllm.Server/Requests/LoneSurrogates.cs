@@ -2,40 +2,33 @@ using System.Buffers.Text;
 
 namespace Vllm.Server.Requests;
 
-/// <summary>JSON may escape half a character (<c>"\ud83d"</c>), which no .NET string function takes. It counts as
-/// U+FFFD, as everywhere in this engine.</summary>
+/// <summary>JSON may escape half a character (<c>"\ud83d"</c>), which no .NET string function and no tokenizer
+/// takes.</summary>
 static class LoneSurrogates
 {
     const int EscapeLength = 6; // \ud83d
 
-    /// <returns><paramref name="json"/> itself when it has none.</returns>
-    public static ReadOnlyMemory<byte> Replace(ReadOnlyMemory<byte> json)
+    public static bool IsIn(ReadOnlySpan<byte> json)
     {
-        byte[]? changed = null;
-        int position = 0;
-        while (NextEscape(json.Span, ref position))
+        for (int position = 0; TryFindEscape(json, ref position);)
         {
-            int code = Code(json.Span, position);
-            if (char.IsHighSurrogate((char)code) && IsLow(json.Span, position + EscapeLength))
-            {
+            int code = Code(json, position);
+            if (char.IsHighSurrogate((char)code) && char.IsLowSurrogate((char)Code(json, position + EscapeLength)))
                 position += 2 * EscapeLength;
-                continue;
-            }
-            if (char.IsSurrogate((char)code)) "fffd"u8.CopyTo((changed ??= json.ToArray()).AsSpan(position + 2));
-            position += 2; // also over \\ and \"
+            else if (char.IsSurrogate((char)code))
+                return true;
+            else
+                position += 2; // also over \\ and \"
         }
-        return changed ?? json;
+        return false;
     }
 
-    static bool NextEscape(ReadOnlySpan<byte> json, ref int position)
+    static bool TryFindEscape(ReadOnlySpan<byte> json, ref int position)
     {
         int length = position < json.Length ? json[position..].IndexOf((byte)'\\') : -1;
-        if (length < 0) return false;
-        position += length;
-        return true;
+        position += Math.Max(length, 0);
+        return length >= 0;
     }
-
-    static bool IsLow(ReadOnlySpan<byte> json, int position) => char.IsLowSurrogate((char)Code(json, position));
 
     /// <summary>The code unit that is escaped here; 0 when there is no such escape.</summary>
     static int Code(ReadOnlySpan<byte> json, int position)
