@@ -8,6 +8,7 @@ Command[] commands =
     CompleteCommand.Command,
     BenchLatencyCommand.Command,
     BenchThroughputCommand.Command,
+    ModelSynthCommand.Command,
     CollectEnvCommand.Command,
 ];
 
@@ -23,12 +24,12 @@ switch (args)
         return 0;
     case ["env", .. string[] rest]: // an old name of vLLM's
         return await CollectEnvCommand.Command.RunAsync(rest);
-    case ["bench"] or ["bench", "-h" or "--help"]:
-        PrintCommands(commands.Where(command => command.Name.StartsWith("bench ", StringComparison.Ordinal)));
+    case ["bench" or "model"] or ["bench" or "model", "-h" or "--help"]:
+        PrintCommands(commands.Where(command => command.Name.StartsWith($"{args[0]} ", StringComparison.Ordinal)));
         return 0;
 }
 
-int numWords = args[0] == "bench" && args.Length > 1 ? 2 : 1;
+int numWords = args[0] is "bench" or "model" && args.Length > 1 ? 2 : 1;
 string name = string.Join(' ', args[..numWords]);
 Command? chosen = commands.FirstOrDefault(command => command.Name == name);
 if (chosen is not null) return await chosen.RunAsync(args[numWords..]);
