@@ -91,7 +91,10 @@ public sealed class AsyncLLM : IAsyncDisposable
     }
 
     /// <summary>Forgets all cached prompts. False when requests still hold blocks.</summary>
-    public Task<bool> ResetPrefixCacheAsync() => _core.ResetPrefixCacheAsync();
+    /// <param name="resetRunning">Preempt what is running, so that no request holds any.</param>
+    /// <param name="resetExternal">Forget what the host's memory keeps, too; that succeeds in any case.</param>
+    public Task<bool> ResetPrefixCacheAsync(bool resetRunning = false, bool resetExternal = false) =>
+        _core.ResetPrefixCacheAsync(resetRunning, resetExternal);
 
     /// <summary>Ends all requests and the engine, and frees the model.</summary>
     public async ValueTask DisposeAsync()

@@ -23,6 +23,9 @@ public sealed record EngineConfig
 
     public required long KvCacheBytes { get; init; }
 
+    /// <summary>Blocks that the host keeps of what the cache gives up.</summary>
+    public int NumHostBlocks { get; init; }
+
     public required long WeightBytes { get; init; }
 
     /// <summary>How the weights are stored: "int4 g32 + min".</summary>

@@ -59,10 +59,10 @@ sealed class EngineCore : IDisposable
     public void Finish(Request request, FinishReason reason) =>
         _commands.Writer.TryWrite(new EngineCommand.Finish(request, reason));
 
-    public Task<bool> ResetPrefixCacheAsync()
+    public Task<bool> ResetPrefixCacheAsync(bool resetRunning, bool resetExternal)
     {
         var done = new TaskCompletionSource<bool>(TaskCreationOptions.RunContinuationsAsynchronously);
-        if (!_commands.Writer.TryWrite(new EngineCommand.ResetPrefixCache(done))) done.SetResult(false);
+        if (!_commands.Writer.TryWrite(new EngineCommand.ResetPrefixCache(resetRunning, resetExternal, done))) done.SetResult(false);
         return done.Task;
     }
 
@@ -115,7 +115,7 @@ sealed class EngineCore : IDisposable
                 _scheduler.Finish(finish.Request.Id, finish.Reason);
                 break;
             case EngineCommand.ResetPrefixCache reset:
-                reset.Done.SetResult(_scheduler.ResetPrefixCache());
+                reset.Done.SetResult(_scheduler.ResetPrefixCache(reset.ResetRunning, reset.ResetExternal));
                 break;
         }
     }
@@ -181,5 +181,6 @@ abstract record EngineCommand
 
     public sealed record Finish(Request Request, FinishReason Reason) : EngineCommand;
 
-    public sealed record ResetPrefixCache(TaskCompletionSource<bool> Done) : EngineCommand;
+    public sealed record ResetPrefixCache(bool ResetRunning, bool ResetExternal, TaskCompletionSource<bool> Done)
+        : EngineCommand;
 }

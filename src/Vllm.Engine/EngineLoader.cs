@@ -54,6 +54,7 @@ static class EngineLoader
             (Tokenizer tokenizer, ChatTemplate? template) = text.GetAwaiter().GetResult();
 
             KvCacheSpec spec = SpecOf(model, dtype, sizing.NumBlocks, blockSize);           // (5)
+            HostKvCacheSpec? hostSpec = SizeHostTier(options, spec);
             var config = new EngineConfig
             {
                 Options = options,
@@ -64,6 +65,7 @@ static class EngineLoader
                 BlockSize = blockSize,
                 NumBlocks = sizing.NumBlocks,
                 KvCacheBytes = sizing.NumBlocks * spec.BlockBytes,
+                NumHostBlocks = hostSpec?.NumBlocks ?? 0,
                 WeightBytes = network.WeightBytes,
                 WeightFormat = network.WeightFormat,
                 VocabSize = model.VocabSize,
@@ -72,7 +74,8 @@ static class EngineLoader
                 EosToken = checkpoint.TokenizerConfig.EosToken,
                 SamplingDefaults = DefaultsOf(options, checkpoint.GenerationConfig),
             };
-            var runner = new ModelRunner(config, network, device, device.CreateKvCache(spec));
+            var runner = new ModelRunner(config, network, device, device.CreateKvCache(spec),
+                hostSpec is null ? null : device.CreateHostKvCache(hostSpec));
             return new LoadedEngine(config, new Scheduler(SchedulerOptionsOf(config)), runner, tokenizer, template);
         }
         catch
@@ -132,6 +135,21 @@ static class EngineLoader
             available, blockBytes, blockSize, maxModelLen, autoFit: options.MaxModelLen is null, options.NumGpuBlocksOverride);
     }
 
+    static HostKvCacheSpec? SizeHostTier(EngineOptions options, KvCacheSpec spec)
+    {
+        if (options.KvOffloadingSize is not { } gib) return null;
+        HostKvFormat format = options.KvOffloadingDtype == "auto" ? HostKvFormat.AsStored : HostKvFormat.Int8PerTokenHead;
+        long blockBytes = new HostKvCacheSpec(spec, 1, format).BlockBytes;
+        double sizeBytes = gib * (1L << 30);
+        long memory = GC.GetGCMemoryInfo().TotalAvailableMemoryBytes;
+        if (sizeBytes > memory)
+            throw new ArgumentException($"kv_offloading_size {gib} GiB is more than the machine's {memory >> 20} MiB");
+        if (sizeBytes < blockBytes)
+            throw new ArgumentException($"kv_offloading_size {gib} GiB has no room for one block of {blockBytes} bytes");
+        long maxBlocks = int.MaxValue / spec.BlockSize - 1; // token ids are kept in one array
+        return new HostKvCacheSpec(spec, (int)Math.Min((long)sizeBytes / blockBytes, maxBlocks), format);
+    }
+
     static SchedulerOptions SchedulerOptionsOf(EngineConfig config) => new()
     {
         MaxNumSeqs = config.Options.MaxNumSeqs,
@@ -139,10 +157,14 @@ static class EngineLoader
         MaxModelLen = config.MaxModelLen,
         BlockSize = config.BlockSize,
         NumBlocks = config.NumBlocks,
+        NumHostBlocks = config.NumHostBlocks,
         EnablePrefixCaching = config.Options.EnablePrefixCaching,
         EnableChunkedPrefill = config.Options.EnableChunkedPrefill,
         Policy = config.Options.SchedulingPolicy,
         LongPrefillTokenThreshold = config.Options.LongPrefillTokenThreshold,
+        LongPrefillTokenThresholdAdaptive = config.Options.LongPrefillTokenThresholdAdaptive,
+        SchedulerReserveFullIsl = config.Options.SchedulerReserveFullIsl,
+        Watermark = config.Options.Watermark,
     };
 
     static IReadOnlyList<int> EosTokenIds(EngineOptions options, Checkpoint checkpoint)

@@ -44,6 +44,16 @@ public sealed record EngineOptions
     /// <summary>Reuse the blocks of equal prompt beginnings.</summary>
     public bool EnablePrefixCaching { get; init; } = true;
 
+    /// <summary>GiB of the host's memory for blocks that the KV cache has to give up, of cached prompts and of preempted
+    /// requests: they come back instead of being computed again. null = none. Of use where KV memory is capped; needs
+    /// prefix caching.</summary>
+    public double? KvOffloadingSize { get; init; }
+
+    /// <summary>How they are kept: auto = bit for bit as in the cache; int8_per_token_head = 8 bits and a scale per token
+    /// and head, half of bf16. That trades exactness: a request's result may then depend on what was given up in between,
+    /// hence on other requests.</summary>
+    public string KvOffloadingDtype { get; init; } = "auto";
+
     /// <summary>Cut prompts that exceed the step's token budget.</summary>
     public bool EnableChunkedPrefill { get; init; } = true;
 
@@ -52,6 +62,16 @@ public sealed record EngineOptions
 
     /// <summary>Most prompt tokens of one request in a step while others are there; 0 = no limit.</summary>
     public int LongPrefillTokenThreshold { get; init; }
+
+    /// <summary>Raises the threshold to an equal share of <see cref="MaxNumBatchedTokens"/> when few requests are there.</summary>
+    public bool LongPrefillTokenThresholdAdaptive { get; init; }
+
+    /// <summary>Admit a request only when its whole prompt fits into the free blocks, not just its first chunk.</summary>
+    public bool SchedulerReserveFullIsl { get; init; } = true;
+
+    /// <summary>Share of the blocks kept free at admissions while something is running, so that running requests are
+    /// preempted less; 0 = none.</summary>
+    public double Watermark { get; init; }
 
     /// <summary>Most log-probabilities a request may ask for; -1 = no limit.</summary>
     public int MaxLogprobs { get; init; } = 20;
@@ -86,6 +106,12 @@ public sealed record EngineOptions
         Check(GpuMemoryUtilization is > 0 and <= 1, $"gpu_memory_utilization must be above 0 and at most 1, got {GpuMemoryUtilization}.");
         Check(KvCacheMemoryBytes is null or > 0, $"kv_cache_memory_bytes must be positive, got {KvCacheMemoryBytes}.");
         Check(NumGpuBlocksOverride is null or > 1, $"num_gpu_blocks_override must be at least 2, got {NumGpuBlocksOverride}.");
+        Check(KvOffloadingSize is null or > 0 and < double.PositiveInfinity, $"kv_offloading_size must be positive, got {KvOffloadingSize}.");
+        Check(KvOffloadingSize is null || EnablePrefixCaching, "kv_offloading_size needs prefix caching: blocks are found by their hashes.");
+        Check(KvOffloadingDtype is "auto" or "int8_per_token_head",
+            $"kv_offloading_dtype must be auto or int8_per_token_head, got '{KvOffloadingDtype}'.");
+        Check(LongPrefillTokenThreshold >= 0, $"long_prefill_token_threshold must not be negative, got {LongPrefillTokenThreshold}.");
+        Check(Watermark is >= 0 and < 1, $"watermark must be at least 0 and below 1, got {Watermark}.");
         Check(NumThreads >= 0, $"num_threads must not be negative, got {NumThreads}.");
         Check(GenerationConfig is "auto" or "vllm", $"generation_config must be auto or vllm, got '{GenerationConfig}'.");
         return problems;

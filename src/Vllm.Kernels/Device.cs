@@ -38,6 +38,15 @@ public abstract class Device : IDisposable
 
     public abstract KvCache CreateKvCache(KvCacheSpec spec);
 
+    /// <summary>Makes room in the host's memory for blocks of a cache.</summary>
+    public abstract HostKvCache CreateHostKvCache(HostKvCacheSpec spec);
+
+    /// <summary>Copies blocks to the host, in order: of two copies to one place the later stays.</summary>
+    public abstract void StoreBlocks(KvCache cache, HostKvCache host, ReadOnlySpan<KvBlockCopy> copies);
+
+    /// <summary>Copies blocks back from the host.</summary>
+    public abstract void LoadBlocks(KvCache cache, HostKvCache host, ReadOnlySpan<KvBlockCopy> copies);
+
     /// <summary>Starts a step: workers come awake and stay so until <see cref="EndStep"/>.</summary>
     public abstract void BeginStep();
 

@@ -9,8 +9,14 @@ namespace Vllm.Kernels;
 /// <param name="DType">Stored element type: BF16, or F32 when computing in fp32.</param>
 public sealed record KvCacheSpec(int NumLayers, int NumBlocks, int BlockSize, int NumKvHeads, int HeadDim, DType DType)
 {
-    /// <summary>Bytes of one block over all layers, keys and values.</summary>
-    public long BlockBytes => 2L * NumLayers * BlockSize * NumKvHeads * HeadDim * DType.SizeBytes();
+    /// <summary>Elements stored per head: 16 dims are the step of the kernels.</summary>
+    public int StoredHeadDim => (HeadDim + 15) & ~15;
+
+    /// <summary>Tokens stored per block: values lie in pairs of tokens.</summary>
+    public int StoredBlockSize => (BlockSize + 1) & ~1;
+
+    /// <summary>Bytes of one block over all layers, keys and values, as stored.</summary>
+    public long BlockBytes => 2L * NumLayers * StoredBlockSize * NumKvHeads * StoredHeadDim * DType.SizeBytes();
 }
 
 /// <summary>Keys and values of all tokens in the cache, in a layout of the device's choice.</summary>

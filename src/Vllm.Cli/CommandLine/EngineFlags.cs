@@ -45,6 +45,14 @@ static class EngineFlags
         .Value("--num-gpu-blocks-override", ValueTypes.OptionalInt,
             o => o.NumGpuBlocksOverride, (o, v) => o with { NumGpuBlocksOverride = v },
             "Number of KV blocks, whatever memory says; for tests.")
+        .Value("--kv-offloading-size", ValueTypes.OptionalDouble,
+            o => o.KvOffloadingSize, (o, v) => o with { KvOffloadingSize = v },
+            "GiB of host memory for blocks that the KV cache has to give up: they come back instead of being computed "
+            + "again. Of use where KV memory is capped.")
+        .Value("--kv-offloading-dtype", ValueTypes.Choice("auto", "int8_per_token_head"),
+            o => o.KvOffloadingDtype, (o, v) => o with { KvOffloadingDtype = v },
+            "How the host keeps them: auto = bit for bit; int8_per_token_head = in half the memory of bf16, no longer "
+            + "exact.")
         .Pair("--enable-prefix-caching", o => o.EnablePrefixCaching, (o, v) => o with { EnablePrefixCaching = v },
             "Reuse the blocks of equal prompt beginnings.")
         .Group("SchedulerConfig")
@@ -62,6 +70,14 @@ static class EngineFlags
         .Value("--long-prefill-token-threshold", ValueTypes.HumanInt,
             o => o.LongPrefillTokenThreshold, (o, v) => o with { LongPrefillTokenThreshold = v },
             "Most prompt tokens of one request in a step while others are there; 0 = no limit.")
+        .Pair("--long-prefill-token-threshold-adaptive",
+            o => o.LongPrefillTokenThresholdAdaptive, (o, v) => o with { LongPrefillTokenThresholdAdaptive = v },
+            "Raise that limit to an equal share of the step when few requests are there.")
+        .Pair("--scheduler-reserve-full-isl",
+            o => o.SchedulerReserveFullIsl, (o, v) => o with { SchedulerReserveFullIsl = v },
+            "Admit a request only when its whole prompt fits into the free blocks, not just its first chunk.")
+        .Value("--watermark", ValueTypes.Double, o => o.Watermark, (o, v) => o with { Watermark = v },
+            "Share of the KV blocks kept free at admissions while something is running.")
         .Group("DeviceConfig")
         .Value("--device", ValueTypes.Choice("auto", "cpu"),
             o => o.Device, (o, v) => o with { Device = v }, "Where to run.")

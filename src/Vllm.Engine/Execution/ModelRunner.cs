@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using Vllm.Engine.KvCache;
 using Vllm.Engine.Requests;
 using Vllm.Engine.Sampling;
 using Vllm.Engine.Scheduling;
@@ -8,8 +9,9 @@ using Vllm.Models.Architectures;
 namespace Vllm.Engine.Execution;
 
 /// <summary>
-/// Runs a step on the device: (1) rows and positions of the step's tokens; (2) the layers; (3) log-probabilities of
-/// prompt tokens, where asked for; (4) logits of the rows that get a token; (5) sampling. Nothing is allocated in a step
+/// Runs a step on the device: (0) copies between cache and host; (1) rows and positions of the step's tokens; (2) the
+/// layers; (3) log-probabilities of prompt tokens, where asked for; (4) logits of the rows that get a token;
+/// (5) sampling. Nothing is allocated in a step
 /// of plain sampling.
 /// </summary>
 sealed class ModelRunner : IDisposable
@@ -18,6 +20,7 @@ sealed class ModelRunner : IDisposable
     readonly LanguageModel _model;
     readonly Device _device;
     readonly Kernels.KvCache _kvCache;
+    readonly HostKvCache? _hostKvCache;
     readonly InputBatch _batch;
     readonly Sampler _sampler;
     readonly SamplerOutput _sampled;
@@ -30,12 +33,15 @@ sealed class ModelRunner : IDisposable
     /// <param name="model">Owned by the runner.</param>
     /// <param name="device">Owned by the runner.</param>
     /// <param name="kvCache">Owned by the runner.</param>
-    public ModelRunner(EngineConfig config, LanguageModel model, Device device, Kernels.KvCache kvCache)
+    /// <param name="hostKvCache">Owned by the runner; null when the host keeps nothing.</param>
+    public ModelRunner(
+        EngineConfig config, LanguageModel model, Device device, Kernels.KvCache kvCache, HostKvCache? hostKvCache = null)
     {
         _config = config;
         _model = model;
         _device = device;
         _kvCache = kvCache;
+        _hostKvCache = hostKvCache;
         _batch = new InputBatch(config);
         int maxNumSeqs = config.Options.MaxNumSeqs;
         _sampler = new Sampler(
@@ -51,6 +57,7 @@ sealed class ModelRunner : IDisposable
     public SamplerOutput Execute(SchedulerOutput step)
     {
         _device.BeginStep();
+        if (step.Copies is { } copies) Copy(copies);                                    // (0)
         _batch.Build(step);                                                             // (1)
         Tensor hidden = _model.Forward(_batch.TokenIds, _kvCache, _batch.Metadata);     // (2) [numTokens, hiddenSize]
         GatherPromptLogprobs(step, hidden);                                             // (3)
@@ -69,7 +76,14 @@ sealed class ModelRunner : IDisposable
     {
         _model.Dispose();
         _kvCache.Dispose();
+        _hostKvCache?.Dispose();
         _device.Dispose();
+    }
+
+    void Copy(BlockCopies copies)
+    {
+        if (copies.Stores.Count > 0) _device.StoreBlocks(_kvCache, _hostKvCache!, CollectionsMarshal.AsSpan(copies.Stores));
+        if (copies.Loads.Count > 0) _device.LoadBlocks(_kvCache, _hostKvCache!, CollectionsMarshal.AsSpan(copies.Loads));
     }
 
     SamplerRow RowOf(Request request) =>

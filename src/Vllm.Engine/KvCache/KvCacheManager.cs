@@ -5,7 +5,8 @@ namespace Vllm.Engine.KvCache;
 /// <summary>
 /// Gives requests their KV blocks: finds the cached prefix of a prompt, extends block tables, takes blocks back. Blocks
 /// enter the prefix cache when they are given out, before the step that computes them, so that a second request with
-/// the same prompt in the same step shares them. Owned by the engine thread.
+/// the same prompt in the same step shares them. With a <see cref="HostTier"/>, blocks that the cache gives up go there
+/// and come back when a prompt's cached prefix goes on in it. Owned by the engine thread.
 /// </summary>
 sealed class KvCacheManager
 {
@@ -14,19 +15,30 @@ sealed class KvCacheManager
     readonly PrefixCache? _prefixCache;
     readonly BlockPool _pool;
 
-    public KvCacheManager(int numBlocks, int blockSize, bool enablePrefixCaching)
+    /// <param name="numBlocks">Blocks of the cache, the null block included.</param>
+    /// <param name="blockSize">Tokens per block.</param>
+    /// <param name="enablePrefixCaching">Keep full blocks for other requests.</param>
+    /// <param name="numHostBlocks">Blocks of the host tier, which needs prefix caching; 0 = none.</param>
+    public KvCacheManager(int numBlocks, int blockSize, bool enablePrefixCaching, int numHostBlocks = 0)
     {
         _blockSize = blockSize;
         _hasher = new BlockHasher(blockSize);
         _prefixCache = enablePrefixCaching ? new PrefixCache(numBlocks, blockSize) : null;
-        _pool = new BlockPool(numBlocks, _prefixCache);
+        HostTier = numHostBlocks > 0 && enablePrefixCaching ? new HostTier(numHostBlocks, blockSize) : null;
+        _pool = new BlockPool(numBlocks, _prefixCache, HostTier);
     }
+
+    /// <summary>What the cache gave up; null when the host keeps nothing.</summary>
+    public HostTier? HostTier { get; }
 
     /// <summary>Of requests that were never preempted.</summary>
     public PrefixCacheStats PrefixCacheStats { get; } = new();
 
     /// <summary>Of requests that come back after a preemption: they hit their own blocks.</summary>
     public PrefixCacheStats PreemptedPrefixCacheStats { get; } = new();
+
+    /// <summary>Lookups in the host tier for what the cache did not have, of requests that were never preempted.</summary>
+    public PrefixCacheStats HostPrefixCacheStats { get; } = new();
 
     public int NumFreeBlocks => _pool.NumFreeBlocks;
 
@@ -39,15 +51,19 @@ sealed class KvCacheManager
     /// <summary>Ids of the free blocks, next to be handed out first.</summary>
     public IEnumerable<int> FreeBlockIds => _pool.FreeBlocks.Select(block => block.Id);
 
-    /// <summary>Replaces the content of <paramref name="hits"/> by the longest run of cached blocks at the request's
-    /// start. It never covers all its tokens: the last one has to be computed to get logits.</summary>
-    public void FindCachedPrefix(Request request, List<KvCacheBlock> hits)
+    /// <summary>Replaces the content of <paramref name="prefix"/> by the longest run of cached blocks at the request's
+    /// start and what of its continuation the host has. It never covers all its tokens: the last one has to be computed
+    /// to get logits.</summary>
+    public void FindCachedPrefix(Request request, CachedPrefix prefix)
     {
-        hits.Clear();
+        prefix.Clear();
         if (!ReadsPrefixCache(request)) return;
-        int maxNumHits = (request.NumTokens - 1) / _blockSize;
-        while (hits.Count < maxNumHits && FindBlock(request, hits.Count) is { } block)
-            hits.Add(block);
+        int maxNumBlocks = (request.NumTokens - 1) / _blockSize;
+        while (prefix.NumBlocks < maxNumBlocks && FindBlock(request, prefix.NumBlocks) is { } block)
+            prefix.Blocks.Add(block);
+        if (HostTier is null) return;
+        while (prefix.NumBlocks < maxNumBlocks && FindHostBlock(request, prefix.NumBlocks) is { } block)
+            prefix.HostBlocks.Add(block);
     }
 
     bool ReadsPrefixCache(Request request) => _prefixCache is not null && !request.SamplingParams.SkipReadingPrefixCache;
@@ -58,37 +74,65 @@ sealed class KvCacheManager
         return _prefixCache!.Find(request.BlockHashes[index], TokenIdsOfBlock(request, index));
     }
 
+    KvCacheBlock? FindHostBlock(Request request, int index)
+    {
+        ComputeHashes(request, index + 1);
+        return HostTier!.Find(request.BlockHashes[index], TokenIdsOfBlock(request, index));
+    }
+
     /// <summary>
-    /// Gives a waiting request the cached blocks <paramref name="hits"/> and new ones for
-    /// <paramref name="numNewTokens"/> tokens after them.
+    /// Gives a waiting request the blocks of its cached prefix and new ones for <paramref name="numNewTokens"/> tokens
+    /// after them. What the host has of the prefix is loaded into new blocks by the step that is being made.
     /// </summary>
     /// <param name="request">The request; holds no blocks yet.</param>
-    /// <param name="hits">What <see cref="FindCachedPrefix"/> found; nothing may have happened in between.</param>
+    /// <param name="prefix">What <see cref="FindCachedPrefix"/> found; nothing may have happened in between.</param>
     /// <param name="numNewTokens">Tokens of the step.</param>
     /// <param name="allMustFit">Ask for room for all its tokens, though only this step's blocks are taken.</param>
     /// <param name="numReservedBlocks">Blocks that must stay free besides.</param>
     /// <returns>False, with nothing changed, when there are too few free blocks.</returns>
     public bool TryAdmit(
-        Request request, List<KvCacheBlock> hits, int numNewTokens, bool allMustFit, int numReservedBlocks)
+        Request request, CachedPrefix prefix, int numNewTokens, bool allMustFit, int numReservedBlocks)
     {
-        int numTokens = hits.Count * _blockSize + numNewTokens;
-        int numNeeded = NumBlocksFor(allMustFit ? request.NumTokens : numTokens) - hits.Count + numReservedBlocks;
-        foreach (KvCacheBlock block in hits)
+        int numTokens = prefix.NumBlocks * _blockSize + numNewTokens;
+        int numNeeded = NumBlocksFor(allMustFit ? request.NumTokens : numTokens) - prefix.Blocks.Count + numReservedBlocks;
+        foreach (KvCacheBlock block in prefix.Blocks)
             if (block.RefCount == 0)
                 numNeeded++;
         if (numNeeded > _pool.NumFreeBlocks) return false;
 
-        foreach (KvCacheBlock block in hits)
+        foreach (KvCacheBlock block in prefix.Blocks)
         {
             _pool.AddReference(block);
             request.BlockTable.Add(block.Id);
         }
-        request.BlockTable.NumCachedBlocks = hits.Count;
-        // Counted here, not at the lookup: a request that has to wait is looked up again in every step.
-        PrefixCacheStats stats = request.NumPreemptions > 0 ? PreemptedPrefixCacheStats : PrefixCacheStats;
-        if (ReadsPrefixCache(request)) stats.Record(request.NumTokens, hits.Count * _blockSize);
+        request.BlockTable.NumCachedBlocks = prefix.Blocks.Count;
+        if (ReadsPrefixCache(request)) RecordHits(request, prefix);
+        LoadHostBlocks(request, prefix);
         Extend(request, numTokens);
         return true;
+    }
+
+    /// <summary>All are pinned before the first block is taken: what that one gives up may take a host block.</summary>
+    void LoadHostBlocks(Request request, CachedPrefix prefix)
+    {
+        foreach (KvCacheBlock stored in prefix.HostBlocks)
+            HostTier!.Pin(stored);
+        foreach (KvCacheBlock stored in prefix.HostBlocks)
+        {
+            int blockId = _pool.Take().Id;
+            request.BlockTable.Add(blockId);
+            HostTier!.Load(stored, blockId);
+        }
+    }
+
+    /// <summary>Counted here, not at the lookup: a request that has to wait is looked up again in every step.</summary>
+    void RecordHits(Request request, CachedPrefix prefix)
+    {
+        bool isPreempted = request.NumPreemptions > 0;
+        int numHitTokens = prefix.Blocks.Count * _blockSize;
+        (isPreempted ? PreemptedPrefixCacheStats : PrefixCacheStats).Record(request.NumTokens, numHitTokens);
+        if (HostTier is not null && !isPreempted)
+            HostPrefixCacheStats.Record(request.NumTokens - numHitTokens, prefix.HostBlocks.Count * _blockSize);
     }
 
     /// <summary>Gives a running request blocks for its next <paramref name="numNewTokens"/> tokens.</summary>
@@ -118,7 +162,7 @@ sealed class KvCacheManager
         request.BlockTable.Clear();
     }
 
-    /// <summary>Forgets all cached blocks.</summary>
+    /// <summary>Forgets all cached blocks; what the host has stays.</summary>
     /// <returns>False, with nothing changed, while any request holds blocks.</returns>
     public bool ResetPrefixCache()
     {
@@ -138,24 +182,8 @@ sealed class KvCacheManager
                 numHolders[id]++;
             CheckCachedBlocks(request);
         }
-        Check(numHolders[0] == 0, "the null block is in a block table");
-
-        var isFree = new bool[numHolders.Length];
-        foreach (KvCacheBlock block in _pool.FreeBlocks)
-            isFree[block.Id] = true;
-        int numFree = isFree.Count(free => free);
-        Check(numFree == _pool.NumFreeBlocks, $"{numFree} blocks in the free queue, counted {_pool.NumFreeBlocks}");
-        var hashes = new HashSet<BlockHash>();
-        for (int id = 1; id < numHolders.Length; id++)
-        {
-            KvCacheBlock block = _pool[id];
-            Check(block.RefCount == numHolders[id], $"block {id}: {block.RefCount} references of {numHolders[id]}");
-            Check(isFree[id] == (block.RefCount == 0), $"block {id}: {block.RefCount} references, free {isFree[id]}");
-            if (!block.IsCached) continue;
-            hashes.Add(block.Hash);
-            Check(_prefixCache!.Contains(block), $"block {id} is cached and cannot be found");
-        }
-        Check(hashes.Count == NumCachedHashes, $"{NumCachedHashes} cached hashes, {hashes.Count} on blocks");
+        _pool.CheckIntegrity(numHolders);
+        HostTier?.CheckIntegrity();
     }
 
     void CheckCachedBlocks(Request request)

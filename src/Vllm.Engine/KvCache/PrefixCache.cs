@@ -12,7 +12,7 @@ sealed class PrefixCache(int numBlocks, int blockSize)
     const int NoToken = -1;
 
     readonly Dictionary<BlockHash, KvCacheBlock> _oldest = new(numBlocks);
-    readonly int[] _tokenIds = new int[numBlocks * blockSize]; // [numBlocks, blockSize]
+    readonly int[] _tokenIds = new int[checked(numBlocks * blockSize)]; // [numBlocks, blockSize]
 
     /// <summary>Different hashes in the cache.</summary>
     public int NumHashes => _oldest.Count;
@@ -63,6 +63,13 @@ sealed class PrefixCache(int numBlocks, int blockSize)
 
     /// <summary>Leaves a block where it is, but no lookup finds it any more.</summary>
     public void Invalidate(KvCacheBlock block) => TokenIdsOf(block).Fill(NoToken);
+
+    /// <summary>The tokens of a cached block; empty for one that was invalidated.</summary>
+    public ReadOnlySpan<int> ValidTokenIdsOf(KvCacheBlock block)
+    {
+        Span<int> tokenIds = TokenIdsOf(block);
+        return tokenIds[0] == NoToken ? [] : tokenIds;
+    }
 
     /// <summary>The block is in the ring of its hash, and the ring is closed.</summary>
     public bool Contains(KvCacheBlock block)

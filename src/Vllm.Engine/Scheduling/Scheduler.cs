@@ -20,8 +20,8 @@ sealed class Scheduler
     readonly List<Request> _running = [];
     readonly RequestQueue _waiting;
     readonly List<Request> _finished = []; // since the last step
-    readonly SchedulerOutput _output = new();
-    readonly List<KvCacheBlock> _hits = [];
+    readonly SchedulerOutput _output;
+    readonly CachedPrefix _prefix = new();
     readonly int _maxNumRunning;
     readonly int _watermarkBlocks;
 
@@ -32,7 +32,8 @@ sealed class Scheduler
     public Scheduler(SchedulerOptions options)
     {
         _options = options;
-        KvCache = new KvCacheManager(options.NumBlocks, options.BlockSize, options.EnablePrefixCaching);
+        KvCache = new KvCacheManager(options.NumBlocks, options.BlockSize, options.EnablePrefixCaching, options.NumHostBlocks);
+        _output = new SchedulerOutput(KvCache.HostTier?.Copies);
         _waiting = new RequestQueue(options.Policy);
         _maxNumRunning = options.MaxNumActiveSeqs ?? options.MaxNumSeqs;
         _watermarkBlocks = (int)(options.Watermark * options.NumBlocks);
@@ -79,6 +80,7 @@ sealed class Scheduler
         _output.Finished.AddRange(_finished);
         _output.TotalNumScheduledTokens = 0;
         _finished.Clear();
+        KvCache.HostTier?.BeginStep();
         _tokenBudget = _options.MaxNumScheduledTokens ?? _options.MaxNumBatchedTokens;
         _maxTokensPerRequest = MaxTokensPerRequest();
     }
@@ -156,8 +158,8 @@ sealed class Scheduler
     {
         while (_tokenBudget > 0 && _running.Count < _maxNumRunning && _waiting.First is { } request)
         {
-            KvCache.FindCachedPrefix(request, _hits);
-            int numHitTokens = _hits.Count * _options.BlockSize;
+            KvCache.FindCachedPrefix(request, _prefix);
+            int numHitTokens = _prefix.NumBlocks * _options.BlockSize;
             int numTokens = Math.Min(request.NumTokens - numHitTokens, _maxTokensPerRequest);
             if (numTokens > _tokenBudget)
             {
@@ -165,7 +167,7 @@ sealed class Scheduler
                 numTokens = _tokenBudget;
             }
             int numReserved = _running.Count > 0 ? _watermarkBlocks : 0;
-            if (!KvCache.TryAdmit(request, _hits, numTokens, _options.SchedulerReserveFullIsl, numReserved)) break;
+            if (!KvCache.TryAdmit(request, _prefix, numTokens, _options.SchedulerReserveFullIsl, numReserved)) break;
 
             _waiting.Remove(request);
             _running.Add(request);
@@ -241,9 +243,11 @@ sealed class Scheduler
 
     /// <summary>Forgets all cached blocks, for instance because the weights changed.</summary>
     /// <param name="resetRunning">Preempt what is running, so that the reset succeeds in any case.</param>
-    /// <returns>False, with nothing changed, when requests hold blocks.</returns>
-    public bool ResetPrefixCache(bool resetRunning = false)
+    /// <param name="resetHostTier">Forget what the host has, too; that succeeds in any case.</param>
+    /// <returns>False, with no cached block forgotten, when requests hold blocks.</returns>
+    public bool ResetPrefixCache(bool resetRunning = false, bool resetHostTier = false)
     {
+        if (resetHostTier) KvCache.HostTier?.Clear();
         if (resetRunning)
         {
             for (int i = _running.Count - 1; i >= 0; i--)

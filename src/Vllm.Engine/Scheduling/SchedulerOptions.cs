@@ -32,6 +32,9 @@ sealed record SchedulerOptions
     /// behind it: <see cref="KvCache.KvCacheSizing"/> sees to it that <see cref="MaxModelLen"/> tokens fit.</summary>
     public required int NumBlocks { get; init; }
 
+    /// <summary>Blocks that the host keeps of what the cache gives up; 0 = none. Needs prefix caching.</summary>
+    public int NumHostBlocks { get; init; }
+
     public bool EnablePrefixCaching { get; init; } = true;
     public bool EnableChunkedPrefill { get; init; } = true;
     public SchedulingPolicy Policy { get; init; }

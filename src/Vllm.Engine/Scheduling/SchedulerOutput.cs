@@ -1,11 +1,15 @@
+using Vllm.Engine.KvCache;
 using Vllm.Engine.Requests;
 
 namespace Vllm.Engine.Scheduling;
 
 /// <summary>What one step computes. The object and its lists are reused by the next step: read it before
 /// that.</summary>
-sealed class SchedulerOutput
+sealed class SchedulerOutput(BlockCopies? copies)
 {
+    /// <summary>Copies between cache and host that come before everything else; null without a host tier.</summary>
+    public BlockCopies? Copies { get; } = copies;
+
     /// <summary>Requests of the step with the number of tokens each computes, running ones first.</summary>
     public List<ScheduledRequest> Scheduled { get; } = [];
 

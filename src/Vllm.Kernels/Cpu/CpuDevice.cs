@@ -17,6 +17,7 @@ public sealed class CpuDevice : Device
     readonly WorkerTeam _team;
     readonly MatMulKernel _matMul;
     readonly AttentionKernel _attention;
+    readonly KvBlockCopier _copier;
 
     readonly Action<int> _runShare;
     Action<int, int>? _body;
@@ -28,6 +29,7 @@ public sealed class CpuDevice : Device
         _team = new WorkerTeam(numThreads > 0 ? numThreads : Topology.NumPhysicalCores);
         _matMul = new MatMulKernel(_team);
         _attention = new AttentionKernel(_team);
+        _copier = new KvBlockCopier(_team);
         _runShare = RunShare;
         // A kernel named by the environment that this machine cannot run is refused here, not in the first step.
         _ = (RmsNormKernel.Variants.Chosen, RopeKernel.Variants.Chosen, GatedActivationKernel.Variants.Chosen);
@@ -46,6 +48,14 @@ public sealed class CpuDevice : Device
         PackedWeight.Create(_team, parts, bias, dtype);
 
     public override KvCache CreateKvCache(KvCacheSpec spec) => new PagedKvCache(spec);
+
+    public override HostKvCache CreateHostKvCache(HostKvCacheSpec spec) => new PagedHostKvCache(spec);
+
+    public override void StoreBlocks(KvCache cache, HostKvCache host, ReadOnlySpan<KvBlockCopy> copies) =>
+        _copier.Store((PagedKvCache)cache, (PagedHostKvCache)host, copies);
+
+    public override void LoadBlocks(KvCache cache, HostKvCache host, ReadOnlySpan<KvBlockCopy> copies) =>
+        _copier.Load((PagedKvCache)cache, (PagedHostKvCache)host, copies);
 
     public override void BeginStep() => _team.BeginStep();
 

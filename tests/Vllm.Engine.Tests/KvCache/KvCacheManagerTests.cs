@@ -8,7 +8,7 @@ public class KvCacheManagerTests
     const int BlockSize = 4;
 
     readonly KvCacheManager _kvCache = new(numBlocks: 9, BlockSize, enablePrefixCaching: true);
-    readonly List<KvCacheBlock> _hits = [];
+    readonly CachedPrefix _prefix = new();
 
     [Fact]
     public void TryAdmit_HandsOutAllBlocksButTheNullBlock()
@@ -29,7 +29,7 @@ public class KvCacheManagerTests
 
         Assert.False(TryAdmit(request));
 
-        Assert.Equal(4, _hits.Count);
+        Assert.Equal(4, _prefix.NumBlocks);
         Assert.Equal(freeBefore, _kvCache.FreeBlockIds);
         Assert.Equal(0, request.BlockTable.Count);
         Assert.Equal(1, _kvCache.PrefixCacheStats.NumRequests);
@@ -61,9 +61,9 @@ public class KvCacheManagerTests
         Request other = NewRequest(2 * BlockSize + 1, firstToken: 100);
         other.BlockHashes.AddRange(request.BlockHashes); // as if the hashes collided
 
-        _kvCache.FindCachedPrefix(other, _hits);
+        _kvCache.FindCachedPrefix(other, _prefix);
 
-        Assert.Empty(_hits);
+        Assert.Equal(0, _prefix.NumBlocks);
     }
 
     [Fact]
@@ -81,7 +81,7 @@ public class KvCacheManagerTests
         IEnumerable<int> Hits()
         {
             CountHits(BlockSize + 1);
-            return _hits.Select(block => block.Id);
+            return _prefix.Blocks.Select(block => block.Id);
         }
     }
 
@@ -103,15 +103,15 @@ public class KvCacheManagerTests
 
     bool TryAdmit(Request request)
     {
-        _kvCache.FindCachedPrefix(request, _hits);
-        int numNewTokens = request.NumTokens - _hits.Count * BlockSize;
-        return _kvCache.TryAdmit(request, _hits, numNewTokens, allMustFit: true, numReservedBlocks: 0);
+        _kvCache.FindCachedPrefix(request, _prefix);
+        int numNewTokens = request.NumTokens - _prefix.NumBlocks * BlockSize;
+        return _kvCache.TryAdmit(request, _prefix, numNewTokens, allMustFit: true, numReservedBlocks: 0);
     }
 
     int CountHits(int numTokens)
     {
-        _kvCache.FindCachedPrefix(NewRequest(numTokens), _hits);
-        return _hits.Count;
+        _kvCache.FindCachedPrefix(NewRequest(numTokens), _prefix);
+        return _prefix.NumBlocks;
     }
 
     static Request NewRequest(int numTokens, int firstToken = 0) =>

@@ -1,5 +1,7 @@
+using Vllm.Engine.KvCache;
 using Vllm.Engine.Requests;
 using Vllm.Engine.Scheduling;
+using Vllm.Kernels;
 
 namespace Vllm.Engine.Tests.Scheduling;
 
@@ -11,11 +13,13 @@ namespace Vllm.Engine.Tests.Scheduling;
 sealed class FakeModel(SchedulerOptions options)
 {
     readonly ulong[] _slots = new ulong[options.NumBlocks * options.BlockSize];
+    readonly ulong[] _hostSlots = new ulong[options.NumHostBlocks * options.BlockSize];
     readonly List<int> _sampled = [];
 
     /// <summary>Computes a step and returns one token for each entry that produces one.</summary>
     public ReadOnlySpan<int> Execute(SchedulerOutput output)
     {
+        if (output.Copies is { } copies) Copy(copies);
         foreach (ScheduledRequest scheduled in output.Scheduled)
             Write(scheduled);
         _sampled.Clear();
@@ -41,6 +45,14 @@ sealed class FakeModel(SchedulerOptions options)
         }
         return output;
     }
+
+    void Copy(BlockCopies copies)
+    {
+        foreach (KvBlockCopy copy in copies.Stores) Block(_slots, copy.Block).CopyTo(Block(_hostSlots, copy.HostBlock));
+        foreach (KvBlockCopy copy in copies.Loads) Block(_hostSlots, copy.HostBlock).CopyTo(Block(_slots, copy.Block));
+    }
+
+    Span<ulong> Block(ulong[] slots, int block) => slots.AsSpan(block * options.BlockSize, options.BlockSize);
 
     void Write(ScheduledRequest scheduled)
     {

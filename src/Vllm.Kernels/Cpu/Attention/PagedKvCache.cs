@@ -9,7 +9,7 @@ namespace Vllm.Kernels.Cpu.Attention;
 /// <code>
 /// chunk(layer, block, head) = pool + ((layer * numBlocks + block) * numKvHeads + head) * chunkBytes
 /// BF16: K [D/2][B][2], V [B/2][D][2]      F32: K [D/2][2][B], V [B/2][2][D]
-/// D = headDim rounded up to 16, B = blockSize rounded up to 2
+/// D = StoredHeadDim, B = StoredBlockSize of the spec
 /// </code>
 /// The dims added by rounding are 0 and stay so. Writing the value of an even slot clears its odd neighbour, so that
 /// nothing beyond a request's last token, whatever a previous owner of the block left there, reaches a result: a pair
@@ -29,8 +29,8 @@ public sealed unsafe class PagedKvCache : KvCache
         ArgumentOutOfRangeException.ThrowIfLessThan(spec.BlockSize, 1, nameof(spec));
         ArgumentOutOfRangeException.ThrowIfLessThan(spec.NumKvHeads, 1, nameof(spec));
         ArgumentOutOfRangeException.ThrowIfLessThan(spec.HeadDim, 1, nameof(spec));
-        Dims = (spec.HeadDim + 15) & ~15;
-        Columns = (spec.BlockSize + 1) & ~1;
+        Dims = spec.StoredHeadDim;
+        Columns = spec.StoredBlockSize;
         _chunkBytes = (nint)2 * Dims * Columns * spec.DType.SizeBytes();
         _pool = new NativeBuffer((long)_chunkBytes * spec.NumKvHeads * spec.NumBlocks * spec.NumLayers);
     }
