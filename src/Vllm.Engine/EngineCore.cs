@@ -170,6 +170,7 @@ sealed class EngineCore : IDisposable
             NumPreemptions = _scheduler.NumPreemptions,
             PrefixCacheQueries = prefix.NumQueriedTokens,
             PrefixCacheHits = prefix.NumHitTokens,
+            HostTier = _scheduler.KvCache.HostTierStats,
         });
     }
 }

@@ -1,3 +1,4 @@
+using Vllm.Engine.Metrics;
 using Vllm.Engine.Requests;
 
 namespace Vllm.Engine.KvCache;
@@ -39,6 +40,17 @@ sealed class KvCacheManager
 
     /// <summary>Lookups in the host tier for what the cache did not have, of requests that were never preempted.</summary>
     public PrefixCacheStats HostPrefixCacheStats { get; } = new();
+
+    /// <summary>All counts of the host tier.</summary>
+    public HostTierStats HostTierStats => HostTier is null ? default : new()
+    {
+        NumQueriedTokens = HostPrefixCacheStats.NumQueriedTokens,
+        NumHitTokens = HostPrefixCacheStats.NumHitTokens,
+        NumStored = HostTier.NumStored,
+        NumAlreadyStored = HostTier.NumAlreadyStored,
+        NumDropped = HostTier.NumDropped,
+        NumLoaded = HostTier.NumLoaded,
+    };
 
     public int NumFreeBlocks => _pool.NumFreeBlocks;
 

@@ -35,7 +35,7 @@ public sealed class EngineMetrics
     public double KvCacheUsage => _last.KvCacheUsage;
 
     /// <summary>Prompt tokens computed or taken from the cache since the start.</summary>
-    public long NumPromptTokens => Volatile.Read(ref _numPromptTokens) + PrefixCacheHits;
+    public long NumPromptTokens => Volatile.Read(ref _numPromptTokens) + PrefixCacheHits + HostTier.NumHitTokens;
 
     /// <summary>Prompt tokens computed since the start.</summary>
     public long NumComputedPromptTokens => Volatile.Read(ref _numPromptTokens);
@@ -49,6 +49,9 @@ public sealed class EngineMetrics
 
     /// <summary>Tokens found there.</summary>
     public long PrefixCacheHits => _last.PrefixCacheHits;
+
+    /// <summary>What the host's memory kept of the blocks that the cache gave up; zero when it keeps nothing.</summary>
+    public HostTierStats HostTier => _last.HostTier;
 
     public Throughput PromptThroughput { get; }
 
@@ -189,6 +192,30 @@ readonly record struct StepStats
 
     /// <summary>Tokens found since the engine started.</summary>
     public required long PrefixCacheHits { get; init; }
+
+    public HostTierStats HostTier { get; init; }
+}
+
+/// <summary>Blocks and tokens that went to the host's memory and came back, since the engine started.</summary>
+public readonly record struct HostTierStats
+{
+    /// <summary>Tokens that the prefix cache did not have and that were looked up here.</summary>
+    public required long NumQueriedTokens { get; init; }
+
+    /// <summary>Those that were found.</summary>
+    public required long NumHitTokens { get; init; }
+
+    /// <summary>Blocks copied to the host.</summary>
+    public required long NumStored { get; init; }
+
+    /// <summary>Given-up blocks that it had already.</summary>
+    public required long NumAlreadyStored { get; init; }
+
+    /// <summary>Given-up blocks that found no room.</summary>
+    public required long NumDropped { get; init; }
+
+    /// <summary>Blocks copied back, for preempted requests too.</summary>
+    public required long NumLoaded { get; init; }
 }
 
 /// <summary>One finished answer in numbers.</summary>

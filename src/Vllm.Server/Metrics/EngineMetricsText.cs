@@ -4,8 +4,8 @@ using Vllm.Server.Protocol;
 
 namespace Vllm.Server.Metrics;
 
-/// <summary>The engine's metrics under vLLM's names. Families of features that do not exist (external caches, media,
-/// sleep) stay at zero, so that dashboards made for vLLM find what they ask for.</summary>
+/// <summary>The engine's metrics under vLLM's names. Families of features that do not exist (media, sleep)
+/// stay at zero, so that dashboards made for vLLM find what they ask for.</summary>
 sealed class EngineMetricsText(EngineConfig config, EngineMetrics metrics, AdmissionRejections rejections)
 {
     public void Write(PrometheusText text, PrometheusText unlabelledByEngine)
@@ -19,6 +19,7 @@ sealed class EngineMetricsText(EngineConfig config, EngineMetrics metrics, Admis
         WriteTokenHistograms(text);
         WriteTimeHistograms(text);
         WriteCacheConfig(text);
+        if (config.NumHostBlocks > 0) WriteHostTier(text);
         WriteOldNames(text);
     }
 
@@ -58,10 +59,10 @@ sealed class EngineMetricsText(EngineConfig config, EngineMetrics metrics, Admis
             "Prefix cache hits, in terms of number of cached tokens.", metrics.PrefixCacheHits);
         text.Counter("vllm:external_prefix_cache_queries",
             "External prefix cache queries from KV connector cross-instance cache sharing, "
-            + "in terms of number of queried tokens.", 0);
+            + "in terms of number of queried tokens.", metrics.HostTier.NumQueriedTokens);
         text.Counter("vllm:external_prefix_cache_hits",
             "External prefix cache hits from KV connector cross-instance cache sharing, "
-            + "in terms of number of cached tokens.", 0);
+            + "in terms of number of cached tokens.", metrics.HostTier.NumHitTokens);
         text.Counter("vllm:mm_cache_queries", "Multi-modal cache queries, in terms of number of queried items.", 0);
         text.Counter("vllm:mm_cache_hits", "Multi-modal cache hits, in terms of number of cached items.", 0);
         text.Counter("vllm:num_preemptions",
@@ -69,14 +70,14 @@ sealed class EngineMetricsText(EngineConfig config, EngineMetrics metrics, Admis
         text.Counter("vllm:prompt_tokens", "Number of prefill tokens processed.", metrics.NumPromptTokens);
         text.Counters("vllm:prompt_tokens_by_source", "Number of prompt tokens by source.", "source",
             ("local_compute", metrics.NumComputedPromptTokens), ("local_cache_hit", metrics.PrefixCacheHits),
-            ("external_kv_transfer", 0));
+            ("external_kv_transfer", metrics.HostTier.NumHitTokens));
         text.Counter("vllm:prompt_tokens_cached",
-            "Number of cached prompt tokens (local + external).", metrics.PrefixCacheHits);
+            "Number of cached prompt tokens (local + external).", metrics.PrefixCacheHits + metrics.HostTier.NumHitTokens);
         text.Counters("vllm:prompt_tokens_cached_by_source",
             "Prefix-cache hit tokens by the cache tier that supplied them: device (local HBM), host (offloaded to "
             + "DRAM), disk, p2p (transferred from another vLLM instance) or external_unspecified. "
             + "Counted at admission; sums to vllm:prefix_cache_hits + vllm:external_prefix_cache_hits.", "source",
-            ("device", metrics.PrefixCacheHits), ("host", 0), ("disk", 0), ("p2p", 0), ("external_unspecified", 0));
+            ("device", metrics.PrefixCacheHits), ("host", metrics.HostTier.NumHitTokens), ("disk", 0), ("p2p", 0), ("external_unspecified", 0));
         text.Counter("vllm:generation_tokens", "Number of generation tokens processed.", metrics.NumGenerationTokens);
     }
 
@@ -136,8 +137,29 @@ sealed class EngineMetricsText(EngineConfig config, EngineMetrics metrics, Admis
             ("kv_cache_max_concurrency", PythonText.Float(config.MaxConcurrency)),
             ("kv_cache_memory_bytes", $"{config.KvCacheBytes}"),
             ("kv_cache_size_tokens", $"{config.KvCacheTokens}"),
+            ("kv_offloading_size", options.KvOffloadingSize is { } gib ? PythonText.Float(gib) : "None"),
+            ("num_cpu_blocks", config.NumHostBlocks > 0 ? $"{config.NumHostBlocks}" : "None"),
             ("num_gpu_blocks", $"{config.NumBlocks}"),
             ("num_gpu_blocks_override", options.NumGpuBlocksOverride is { } number ? $"{number}" : "None"));
+    }
+
+    /// <summary>The families of vLLM's simple CPU offloading. Copies end in the step that starts them.</summary>
+    void WriteHostTier(PrometheusText text)
+    {
+        HostTierStats stats = metrics.HostTier;
+        text.Counters("vllm:simple_kv_offload_save_outcomes",
+            "KV blocks that the cache gave up, by what became of them in host memory.", "outcome",
+            ("stored", stats.NumStored), ("skipped_already_cached", stats.NumAlreadyStored),
+            ("dropped_cpu_full", stats.NumDropped));
+        text.Counters("vllm:simple_kv_offload_load_blocks",
+            "KV blocks involved in offload loads by phase.", "phase",
+            ("issued", stats.NumLoaded), ("completed", stats.NumLoaded));
+        text.Gauge("vllm:simple_kv_offload_used_blocks",
+            "Offload-pool blocks currently pinned by in-flight transfers or cache hits.", 0);
+        text.Gauge("vllm:simple_kv_offload_pending_store_blocks", "Offload blocks in pending stores.", 0);
+        text.Gauge("vllm:simple_kv_offload_info", "Facts of the offload pool. Value is always 1.", 1,
+            ("backend", "cpu"), ("page_cache", "false"), ("lazy_offload", "true"),
+            ("capacity_blocks", $"{config.NumHostBlocks}"));
     }
 
     /// <summary>Names of earlier vLLM versions that dashboards still use.</summary>
