@@ -57,6 +57,16 @@ public class KvCacheSizingTests
     public void MaxConcurrencyText_RoundsHalfToEven(int numBlocks, string expected) =>
         Assert.Equal(expected, KvCacheSizing.Compute(100 * numBlocks, 100, 16, 8 * 16).MaxConcurrencyText);
 
+    [Theory]
+    [InlineData(1)]
+    [InlineData(1L << 40)]
+    public void Compute_TakesTheOverrideWhateverTheMemory(long availableBytes) => Assert.Equal(
+        77, KvCacheSizing.Compute(availableBytes, 100, 16, 8 * 16, numBlocksOverride: 77).NumBlocks);
+
+    [Fact]
+    public void Compute_RefusesAnOverrideWithoutRoomForOneRequest() => Assert.Throws<InsufficientMemoryException>(
+        () => KvCacheSizing.Compute(1L << 40, 100, 16, 8 * 16, numBlocksOverride: 8));
+
     static KvCacheSizing Compute(JsonElement c)
     {
         int blockSize = Int(c, "block_size");

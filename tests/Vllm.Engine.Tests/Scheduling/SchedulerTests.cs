@@ -1,5 +1,6 @@
 using Vllm.Engine.Requests;
 using Vllm.Engine.Scheduling;
+using static Vllm.Engine.Tests.Scheduling.Steps;
 
 namespace Vllm.Engine.Tests.Scheduling;
 
@@ -324,53 +325,6 @@ public class SchedulerTests
 
         Assert.Equal(["a", "b", "c", "d"], scheduler.Schedule().Scheduled.Select(s => s.Request.Id));
     }
-
-    [Fact]
-    public void BlockTables_WasteLessThanFourPercent()
-    {
-        var random = new Random(1);
-        var scheduler = new Scheduler(
-            Options with { MaxNumSeqs = 256, NumBlocks = 20_000, MaxNumBatchedTokens = 200_000 });
-        for (int i = 0; i < 256; i++)
-            scheduler.Add(NewRequest($"{i}", random.Next(100, 600), firstToken: 1000 * i, maxTokens: 100));
-
-        for (int step = 0; step < 50; step++)
-        {
-            Step(scheduler);
-            double numSlots = scheduler.Running.Sum(r => r.BlockTable.Count * Options.BlockSize);
-            Assert.InRange(1 - scheduler.Running.Sum(r => r.NumComputedTokens) / numSlots, 0, 0.04);
-        }
-    }
-
-    static SchedulerOutput Step(Scheduler scheduler)
-    {
-        SchedulerOutput output = scheduler.Schedule();
-        Update(scheduler, output);
-        return output;
-    }
-
-    static SchedulerOutput Step(Scheduler scheduler, FakeModel model)
-    {
-        SchedulerOutput output = scheduler.Schedule();
-        scheduler.Update(output, model.Execute(output), []);
-        scheduler.CheckIntegrity();
-        return output;
-    }
-
-    static void Update(Scheduler scheduler, SchedulerOutput output)
-    {
-        scheduler.Update(output, new int[output.Scheduled.Count(s => s.ProducesToken)], []);
-        scheduler.CheckIntegrity();
-    }
-
-    static Request NewRequest(string id, int numTokens, int firstToken = 0, int maxTokens = 100, string? salt = null,
-        int priority = 0, double arrivalTime = 0, SamplingParams? sampling = null) =>
-        new(id, [.. Enumerable.Range(firstToken, numTokens)], sampling ?? new SamplingParams(), maxTokens)
-        {
-            CacheSalt = salt,
-            Priority = priority,
-            ArrivalTime = arrivalTime,
-        };
 
     static string Join(IEnumerable<int> numbers) => string.Join('+', numbers);
 }
