@@ -1,5 +1,6 @@
 using Vllm.Kernels;
 using Vllm.Kernels.Cpu.Attention;
+using Vllm.Kernels.Cpu.Threading;
 
 namespace Vllm.Tests.Attention;
 
@@ -108,6 +109,29 @@ public class AttentionTests
                         Assert.Equal(reference[d], expected[0][(token * 6 + 5) * 32 + d], ToleranceOf(variant, dtype));
                 }
             }
+    }
+
+    [Theory]
+    [InlineData(-1, false)]
+    [InlineData(3, true)]
+    [InlineData(4, false)]
+    public void Run_RefusesABlockThatDoesNotExist(int block, bool exists)
+    {
+        using var team = new WorkerTeam(1);
+        using var kernel = new AttentionKernel(team);
+        using var cache = new PagedKvCache(new KvCacheSpec(1, 4, 16, 1, 16, DType.BF16));
+        using var q = new TestTensor(1, 16);
+        using var output = new TestTensor(1, 16);
+        var metadata = new AttentionMetadata(1, 1, 3) { NumSeqs = 1, NumTokens = 1 };
+        metadata.QueryStart[1] = 1;
+        metadata.SeqLens[0] = 20;
+        metadata.BlockTables[1] = block;
+        metadata.BlockTables[2] = 1000; // beyond the request
+
+        Exception? thrown = Record.Exception(() => kernel.Run(q, cache, 0, metadata, 1, 0, output));
+
+        Assert.Equal(exists, thrown is null);
+        Assert.True(exists || thrown is ArgumentException);
     }
 
     [Fact]
