@@ -41,6 +41,8 @@ static class EngineLoader
         try
         {
             KvCacheSizing sizing = SizeKvCache(options, checkpoint, dtype, blockSize);           // (4)
+            KvCacheSpec spec = SpecOf(model, dtype, sizing.NumBlocks, blockSize);
+            HostKvCacheSpec? hostSpec = SizeHostTier(options, spec);
             Task<(Tokenizer, ChatTemplate?)> text = Task.Run(() => LoadText(options, checkpoint));
             LanguageModel network;
             try
@@ -53,8 +55,6 @@ static class EngineLoader
             }
             (Tokenizer tokenizer, ChatTemplate? template) = text.GetAwaiter().GetResult();
 
-            KvCacheSpec spec = SpecOf(model, dtype, sizing.NumBlocks, blockSize);           // (5)
-            HostKvCacheSpec? hostSpec = SizeHostTier(options, spec);
             var config = new EngineConfig
             {
                 Options = options,
@@ -129,7 +129,8 @@ static class EngineLoader
         long blocksPerSeq = (maxModelLen + blockSize - 1) / blockSize;
         long needed = (blocksPerSeq * options.MaxNumSeqs + 1) * blockBytes;
         long weightBytes = checkpoint.Tensors.Sum(tensor => tensor.Data.Length);
-        long memory = (long)(GC.GetGCMemoryInfo().TotalAvailableMemoryBytes * options.GpuMemoryUtilization) - weightBytes;
+        long memory = (long)(GC.GetGCMemoryInfo().TotalAvailableMemoryBytes * options.GpuMemoryUtilization)
+            - weightBytes - HostTierBytes(options);
         long available = options.KvCacheMemoryBytes ?? Math.Min(Math.Min(DefaultCpuKvCacheBytes, needed), memory);
         return KvCacheSizing.Compute(
             available, blockBytes, blockSize, maxModelLen, autoFit: options.MaxModelLen is null, options.NumGpuBlocksOverride);
@@ -137,17 +138,25 @@ static class EngineLoader
 
     static HostKvCacheSpec? SizeHostTier(EngineOptions options, KvCacheSpec spec)
     {
-        if (options.KvOffloadingSize is not { } gib) return null;
+        if (options.KvOffloadingSize is null) return null;
         HostKvFormat format = options.KvOffloadingDtype == "auto" ? HostKvFormat.AsStored : HostKvFormat.Int8PerTokenHead;
         long blockBytes = new HostKvCacheSpec(spec, 1, format).BlockBytes;
-        double sizeBytes = gib * (1L << 30);
+        long sizeBytes = HostTierBytes(options);
+        if (sizeBytes < blockBytes)
+            throw new ArgumentException(
+                $"kv_offloading_size is {options.KvOffloadingSize} GiB; one block takes {blockBytes} bytes");
+        long maxBlocks = int.MaxValue / spec.BlockSize - 1; // token ids are kept in one array
+        return new HostKvCacheSpec(spec, (int)Math.Min(sizeBytes / blockBytes, maxBlocks), format);
+    }
+
+    static long HostTierBytes(EngineOptions options)
+    {
+        var sizeBytes = (long)((options.KvOffloadingSize ?? 0) * (1L << 30));
         long memory = GC.GetGCMemoryInfo().TotalAvailableMemoryBytes;
         if (sizeBytes > memory)
-            throw new ArgumentException($"kv_offloading_size {gib} GiB is more than the machine's {memory >> 20} MiB");
-        if (sizeBytes < blockBytes)
-            throw new ArgumentException($"kv_offloading_size {gib} GiB has no room for one block of {blockBytes} bytes");
-        long maxBlocks = int.MaxValue / spec.BlockSize - 1; // token ids are kept in one array
-        return new HostKvCacheSpec(spec, (int)Math.Min((long)sizeBytes / blockBytes, maxBlocks), format);
+            throw new ArgumentException(
+                $"kv_offloading_size is {options.KvOffloadingSize} GiB; the machine has {memory >> 20} MiB");
+        return sizeBytes;
     }
 
     static SchedulerOptions SchedulerOptionsOf(EngineConfig config) => new()

@@ -46,7 +46,7 @@ public sealed record EngineOptions
 
     /// <summary>GiB of the host's memory for blocks that the KV cache has to give up, of cached prompts and of preempted
     /// requests: they come back instead of being computed again. null = none. Of use where KV memory is capped; needs
-    /// prefix caching.</summary>
+    /// prefix caching. Counted within <see cref="GpuMemoryUtilization"/>.</summary>
     public double? KvOffloadingSize { get; init; }
 
     /// <summary>How they are kept: auto = bit for bit as in the cache; int8_per_token_head = 8 bits and a scale per token
@@ -106,7 +106,7 @@ public sealed record EngineOptions
         Check(GpuMemoryUtilization is > 0 and <= 1, $"gpu_memory_utilization must be above 0 and at most 1, got {GpuMemoryUtilization}.");
         Check(KvCacheMemoryBytes is null or > 0, $"kv_cache_memory_bytes must be positive, got {KvCacheMemoryBytes}.");
         Check(NumGpuBlocksOverride is null or > 1, $"num_gpu_blocks_override must be at least 2, got {NumGpuBlocksOverride}.");
-        Check(KvOffloadingSize is null or > 0 and < double.PositiveInfinity, $"kv_offloading_size must be positive, got {KvOffloadingSize}.");
+        Check(KvOffloadingSize is null or > 0 and <= 1 << 20, $"kv_offloading_size must be above 0 and at most 1048576 GiB, got {KvOffloadingSize}.");
         Check(KvOffloadingSize is null || EnablePrefixCaching, "kv_offloading_size needs prefix caching: blocks are found by their hashes.");
         Check(KvOffloadingDtype is "auto" or "int8_per_token_head",
             $"kv_offloading_dtype must be auto or int8_per_token_head, got '{KvOffloadingDtype}'.");

@@ -1,0 +1,44 @@
+using Vllm.Tests;
+
+namespace Vllm.Engine.Tests;
+
+/// <summary>Options of cache and scheduler that are refused before anything is loaded, each with its name.</summary>
+public class EngineOptionsTests
+{
+    static readonly EngineOptions Options = new()
+    {
+        Model = Path.Combine(Fixtures.RepositoryRoot, "models", "SmolLM2-135M-Instruct.Q4_1.gguf"),
+        MaxModelLen = 256,
+        MaxNumSeqs = 4,
+    };
+
+    public static TheoryData<string, EngineOptions> WrongOptions => new()
+    {
+        { "kv_offloading_size", Options with { KvOffloadingSize = 0 } },
+        { "kv_offloading_size", Options with { KvOffloadingSize = -1 } },
+        { "kv_offloading_size", Options with { KvOffloadingSize = double.NaN } },
+        { "kv_offloading_size", Options with { KvOffloadingSize = double.PositiveInfinity } },
+        { "kv_offloading_size", Options with { KvOffloadingSize = 1, EnablePrefixCaching = false } },
+        { "kv_offloading_dtype", Options with { KvOffloadingSize = 1, KvOffloadingDtype = "int4" } },
+        { "long_prefill_token_threshold", Options with { LongPrefillTokenThreshold = -1 } },
+        { "watermark", Options with { Watermark = 1 } },
+        { "watermark", Options with { Watermark = double.NaN } },
+        { "num_gpu_blocks_override", Options with { NumGpuBlocksOverride = 1 } },
+    };
+
+    [Theory]
+    [MemberData(nameof(WrongOptions))]
+    public void Validate_NamesTheOption(string name, EngineOptions options) =>
+        Assert.Contains(name, Assert.Single(options.Validate()), StringComparison.Ordinal);
+
+    [Theory]
+    [InlineData(1 << 20, "the machine has")]
+    [InlineData(1e-6, "one block takes")]
+    public void Load_RefusesAHostTierThatCannotBe(double gib, string reason)
+    {
+        var thrown = Assert.Throws<ArgumentException>(
+            () => EngineLoader.Load(Options with { KvOffloadingSize = gib }, progress: null));
+
+        Assert.Contains(reason, thrown.Message, StringComparison.Ordinal);
+    }
+}
