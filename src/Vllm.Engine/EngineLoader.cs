@@ -55,7 +55,7 @@ static class EngineLoader
             }
             (Tokenizer tokenizer, ChatTemplate? template) = text.GetAwaiter().GetResult();
 
-            var config = new EngineConfig
+            var config = new EngineConfig                                                   // (5)
             {
                 Options = options,
                 Architecture = model.Architecture,

@@ -11,8 +11,7 @@ namespace Vllm.Engine.Execution;
 /// <summary>
 /// Runs a step on the device: (0) copies between cache and host; (1) rows and positions of the step's tokens; (2) the
 /// layers; (3) log-probabilities of prompt tokens, where asked for; (4) logits of the rows that get a token;
-/// (5) sampling. Nothing is allocated in a step
-/// of plain sampling.
+/// (5) sampling. Nothing is allocated in a step of plain sampling.
 /// </summary>
 sealed class ModelRunner : IDisposable
 {

@@ -8,6 +8,8 @@ namespace Vllm.Kernels.Cpu.Attention;
 /// scales [2][B] fp32, K [B][D] int8, V [B][D] int8      D, B as in PagedKvCache
 /// value = scale * int8, scale = max |value| of the token / 127
 /// </code>
+/// Scalar: a block of 64 tokens of SmolLM2-135M takes 2.6 ms to encode and 2.1 ms to decode with 2 threads, where the
+/// plain copy takes 0.08 ms and computing the tokens some 30 ms.
 /// </summary>
 static unsafe class Int8KvChunk
 {

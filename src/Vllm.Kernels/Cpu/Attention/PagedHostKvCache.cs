@@ -7,14 +7,13 @@ namespace Vllm.Kernels.Cpu.Attention;
 sealed unsafe class PagedHostKvCache(HostKvCacheSpec spec) : HostKvCache(spec)
 {
     readonly NativeBuffer _pool = new(checked(spec.BlockBytes * spec.NumBlocks));
-    readonly nint _layerBytes = (nint)(spec.BlockBytes / spec.Cache.NumLayers);
 
     /// <summary>The first head's chunk of a block.</summary>
     public byte* Chunks(int layer, int block) =>
-        (byte*)_pool.Address + ((nint)block * Spec.Cache.NumLayers + layer) * _layerBytes;
+        (byte*)_pool.Address + ((nint)block * Spec.Cache.NumLayers + layer) * LayerBytes;
 
     /// <summary>Bytes of one layer of a block.</summary>
-    public nint LayerBytes => _layerBytes;
+    public nint LayerBytes { get; } = (nint)(spec.BlockBytes / spec.Cache.NumLayers);
 
     public override void Dispose() => _pool.Dispose();
 }
