@@ -23,6 +23,13 @@ static class EngineFlags
             "Seed of the draws of requests without one.")
         .Value("--max-logprobs", ValueTypes.Int, o => o.MaxLogprobs, (o, v) => o with { MaxLogprobs = v },
             "Most log-probabilities that a request may ask for; -1 = no limit.")
+        .Value("--logprobs-mode",
+            ValueTypes.Choice(
+                ("raw_logprobs", LogprobsMode.RawLogprobs), ("processed_logprobs", LogprobsMode.ProcessedLogprobs),
+                ("raw_logits", LogprobsMode.RawLogits), ("processed_logits", LogprobsMode.ProcessedLogits)),
+            o => o.LogprobsMode, (o, v) => o with { LogprobsMode = v },
+            "What is reported as log-probabilities: of the model's logits or of those after all processing "
+            + "(penalties, temperature, top-k, ...), or the logits themselves.")
         .Value("--chat-template", ValueTypes.OptionalText("TEMPLATE"),
             o => o.ChatTemplate, (o, v) => o with { ChatTemplate = v },
             "A chat template, file or text, in place of the model's.")

@@ -71,7 +71,7 @@ sealed class ChatAnswer(
         json.WriteNull("reasoning");
         json.WriteEndObject();
         json.WritePropertyName("logprobs");
-        if (output.Logprobs is null) json.WriteNullValue();
+        if (!request.Logprobs || output.Logprobs is null) json.WriteNullValue();
         else new LogprobsWriter(generator.TokenText, AsIds).WriteChat(json, output.Logprobs, request.TopLogprobs);
         json.WriteString("finish_reason", WireNames.Of(output.FinishReason));
         WireNames.WriteStopReason(json, output);

@@ -44,6 +44,8 @@ sealed record GenerationFields
     public required IReadOnlyList<int>? AllowedTokenIds { get; init; }
     public required IReadOnlyList<string> BadWords { get; init; }
     public required int? PromptLogprobs { get; init; }
+    public required bool UseBeamSearch { get; init; }
+    public required double LengthPenalty { get; init; }
 
     public static GenerationFields Read(RequestFields fields)
     {
@@ -85,6 +87,8 @@ sealed record GenerationFields
             AllowedTokenIds = fields.IntList("allowed_token_ids"),
             BadWords = fields.StringList("bad_words"),
             PromptLogprobs = fields.Int("prompt_logprobs"),
+            UseBeamSearch = fields.Bool("use_beam_search"),
+            LengthPenalty = fields.Float("length_penalty") ?? 1,
         };
     }
 
@@ -156,5 +160,22 @@ sealed record GenerationFields
         };
         SamplingChecks.CheckValues(samplingParams);
         return samplingParams.Normalize();
+    }
+
+    /// <summary>The parameters of a beam search, which uses no other field (as in vLLM).</summary>
+    public BeamSearchParams ToBeamSearchParams(SamplingDefaults defaults, Int128 maxTokens)
+    {
+        var beamSearchParams = new BeamSearchParams
+        {
+            BeamWidth = N,
+            MaxTokens = (int)Int128.Clamp(maxTokens, int.MinValue, int.MaxValue),
+            IgnoreEos = IgnoreEos,
+            Temperature = (float)(Temperature ?? defaults.Temperature ?? 1),
+            LengthPenalty = LengthPenalty,
+            IncludeStopStrInOutput = IncludeStopStrInOutput,
+            SkipSpecialTokens = SkipSpecialTokens,
+        };
+        if (beamSearchParams.Validate() is [{ } error, ..]) throw RequestException.BadRequest(error.ToString(), error.Parameter);
+        return beamSearchParams;
     }
 }

@@ -80,6 +80,19 @@ sealed class Generator(AsyncLLM engine, ServerOptions options, ServedModels mode
         }
     }
 
+    /// <summary>Searches for one prompt's most likely answers; one output, at the end.</summary>
+    public async IAsyncEnumerable<RequestOutput> BeamSearch(
+        string requestId, IReadOnlyList<int> promptTokenIds, BeamSearchParams beamSearchParams, GenerationFields fields,
+        int priority, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        var generateOptions = new GenerateOptions { Priority = priority, CacheSalt = fields.CacheSalt };
+        RequestOutput output = await engine.BeamSearchAsync(
+            $"{requestId}-{Guid.NewGuid():N}", promptTokenIds, beamSearchParams, generateOptions, cancellationToken);
+        if (output.Outputs[0].FinishReason == FinishReason.Error)
+            throw RequestException.Internal(output.Error ?? "Internal server error");
+        yield return output;
+    }
+
     /// <summary>The <c>X-Vllm-Priority</c> header, when it is a number, wins over the body.</summary>
     public static int Priority(HttpContext context, GenerationFields fields) =>
         int.TryParse(context.Request.Headers["X-Vllm-Priority"], CultureInfo.InvariantCulture, out int priority)

@@ -23,7 +23,7 @@ sealed class LogprobsWriter(TokenText tokenText, bool asIds)
         foreach (TokenLogprobs position in logprobs)
         {
             json.WriteStartObject();
-            WriteChatToken(json, position.Entries[0]);
+            WriteChatToken(json, position.Token);
             json.WriteStartArray("top_logprobs");
             foreach (TokenLogprob entry in position.Entries.Take(numTop < 0 ? int.MaxValue : numTop))
             {
@@ -33,7 +33,7 @@ sealed class LogprobsWriter(TokenText tokenText, bool asIds)
             }
             json.WriteEndArray();
             json.WriteEndObject();
-            Advance(position.Entries[0].TokenId);
+            Advance(position.Token.TokenId);
         }
         json.WriteEndArray();
         json.WriteEndObject();
@@ -75,7 +75,7 @@ sealed class LogprobsWriter(TokenText tokenText, bool asIds)
         foreach (Row row in rows)
         {
             if (row.Position is null) json.WriteNullValue();
-            else json.WriteNumberValue(Clamp(row.Position.Entries[0].Logprob));
+            else json.WriteNumberValue(Clamp(row.Position.Token.Logprob));
         }
         json.WriteEndArray();
         json.WriteStartArray("tokens");
