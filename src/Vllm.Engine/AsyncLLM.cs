@@ -82,7 +82,7 @@ public sealed class AsyncLLM : IAsyncDisposable
     {
         if (_core.Failure is { } failure) throw new EngineDeadException(failure);
         OutputStream stream = _input.Process(requestId, promptTokenIds, samplingParams, options ?? new());
-        return SubmitAsync(stream, cancellationToken);
+        return StreamInterval.Apply(SubmitAsync(stream, cancellationToken), samplingParams);
     }
 
     /// <summary>Searches for the most likely answers to a prompt, best first, as one output at the end; its

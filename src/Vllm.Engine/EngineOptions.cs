@@ -60,6 +60,9 @@ public sealed record EngineOptions
     /// log-probabilities always, as in vLLM.</summary>
     public LogprobsMode LogprobsMode { get; init; }
 
+    /// <summary>The user's own changes to logits, in the order they are made.</summary>
+    public IReadOnlyList<LogitsProcessor> LogitsProcessors { get; init; } = [];
+
     /// <summary>Seed of the draws of requests without one.</summary>
     public long Seed { get; init; }
 

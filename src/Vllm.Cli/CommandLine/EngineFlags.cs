@@ -1,3 +1,4 @@
+using Vllm.Engine;
 using Vllm.Engine.Scheduling;
 
 namespace Vllm.Cli.CommandLine;
@@ -30,6 +31,9 @@ static class EngineFlags
             o => o.LogprobsMode, (o, v) => o with { LogprobsMode = v },
             "What is reported as log-probabilities: of the model's logits or of those after all processing "
             + "(penalties, temperature, top-k, ...), or the logits themselves.")
+        .List("--logits-processors", LogitsProcessorType,
+            o => o.LogitsProcessors, (o, v) => o with { LogitsProcessors = v },
+            "Your own changes to logits, classes derived from Vllm.LogitsProcessor: \"Namespace.Type, path/to/assembly.dll\".")
         .Value("--chat-template", ValueTypes.OptionalText("TEMPLATE"),
             o => o.ChatTemplate, (o, v) => o with { ChatTemplate = v },
             "A chat template, file or text, in place of the model's.")
@@ -74,6 +78,20 @@ static class EngineFlags
             o => o.Device, (o, v) => o with { Device = v }, "Where to run.")
         .Value("--num-threads", ValueTypes.Int, o => o.NumThreads, (o, v) => o with { NumThreads = v },
             "Worker threads; 0 = one per physical core.");
+
+    static ValueType<LogitsProcessor> LogitsProcessorType => new("NAME", LoadLogitsProcessor, p => p.GetType().FullName);
+
+    static LogitsProcessor LoadLogitsProcessor(string name)
+    {
+        try
+        {
+            return LogitsProcessorLoader.Load(name);
+        }
+        catch (ArgumentException e)
+        {
+            throw new UsageException(e.Message);
+        }
+    }
 
     /// <summary>Adds these flags, and the log's, to a command's own.</summary>
     public static OptionTable<TArgs> IncludeEngine<TArgs>(this OptionTable<TArgs> table)

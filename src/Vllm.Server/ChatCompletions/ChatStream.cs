@@ -11,7 +11,7 @@ sealed class ChatStream(Generator generator, ChatCompletionRequest request, Chat
 {
     readonly Choice[] _choices =
         [.. Enumerable.Range(0, request.Generation.N).Select(_ =>
-            new Choice(new LogprobsWriter(generator.TokenText, answer.AsIds)))];
+            new Choice(new LogprobsWriter(generator.TokenText, answer.AsIds, request.Generation.UseBeamSearch)))];
 
     GenerationFields Fields => request.Generation;
 

@@ -65,14 +65,14 @@ sealed class Generator(AsyncLLM engine, ServerOptions options, ServedModels mode
             if (id >= config.VocabSize) throw RequestException.BadRequest($"Token id {id} is out of vocabulary");
         SamplingChecks.CheckAgainstModel(samplingParams, config, word => engine.Tokenizer.Encode(word, false).Length);
 
+        // The server's interval is the least.
+        int interval = Math.Max(fields.StreamInterval, options.StreamInterval);
         // Ids that clients choose may repeat; the engine's may not.
         string engineId = $"{requestId}-{Guid.NewGuid():N}";
         var generateOptions = new GenerateOptions { Priority = priority, CacheSalt = fields.CacheSalt };
-        IAsyncEnumerable<RequestOutput> outputs =
-            engine.Generate(engineId, promptTokenIds, samplingParams, generateOptions, cancellationToken);
-        // The server's interval is the least.
-        int interval = fields.Stream ? Math.Max(fields.StreamInterval, options.StreamInterval) : 1;
-        await foreach (RequestOutput output in DeltaJoiner.Join(outputs, interval))
+        IAsyncEnumerable<RequestOutput> outputs = engine.Generate(
+            engineId, promptTokenIds, samplingParams with { StreamInterval = interval }, generateOptions, cancellationToken);
+        await foreach (RequestOutput output in outputs)
         {
             if (output.Outputs.Any(o => o.FinishReason == FinishReason.Error))
                 throw RequestException.Internal(output.Error ?? "Internal server error");
