@@ -79,7 +79,7 @@ static class EngineFlags
         .Value("--num-threads", ValueTypes.Int, o => o.NumThreads, (o, v) => o with { NumThreads = v },
             "Worker threads; 0 = one per physical core.");
 
-    static ValueType<LogitsProcessor> LogitsProcessorType => new("NAME", LoadLogitsProcessor, p => p.GetType().FullName);
+    static ValueType<LogitsProcessor> LogitsProcessorType => new("TYPE", LoadLogitsProcessor, p => p.GetType().FullName);
 
     static LogitsProcessor LoadLogitsProcessor(string name)
     {
