@@ -7,6 +7,7 @@ using Vllm.Micro;
 //   pack   [formats] [threads]           packing of SmolLM2's weights
 //   team   [threads]                     fork/join and barrier of the worker team
 //   tokenizer [MODEL] [FILES]            encoding and decoding on one thread; default: prose and code of this repository
+//   sampler [MODEL] [threads]            choosing tokens, by itself and as a share of a decode step
 string Argument(int index, string byDefault) => args.Length > index ? args[index] : byDefault;
 GgmlType[] Formats(string defaults) => [.. Argument(1, defaults).Split(',').Select(Enum.Parse<GgmlType>)];
 int Threads(int index) => int.Parse(Argument(index, $"{Topology.NumPhysicalCores}"));
@@ -25,7 +26,10 @@ switch (Argument(0, ""))
     case "tokenizer":
         TokenizerBenchmark.Run(Argument(1, "models/SmolLM2-135M-Instruct.Q4_1.gguf"), [.. args.Skip(2)]);
         return 0;
+    case "sampler":
+        SamplerBenchmark.Run(Argument(1, "models/SmolLM2-135M-Instruct.Q4_1.gguf"), Threads(2));
+        return 0;
     default:
-        Console.Error.WriteLine("usage: Micro matmul|pack|team|tokenizer ...");
+        Console.Error.WriteLine("usage: Micro matmul|pack|team|tokenizer|sampler ...");
         return 1;
 }

@@ -5,6 +5,7 @@ using Vllm.Engine;
 using Vllm.Engine.Execution;
 using Vllm.Engine.Metrics;
 using Vllm.Engine.Requests;
+using Vllm.Engine.Sampling;
 using Vllm.Text.ChatTemplates;
 using Vllm.Text.Tokenization;
 
@@ -81,7 +82,22 @@ public sealed class AsyncLLM : IAsyncDisposable
     {
         if (_core.Failure is { } failure) throw new EngineDeadException(failure);
         OutputStream stream = _input.Process(requestId, promptTokenIds, samplingParams, options ?? new());
-        return SubmitAsync(stream, cancellationToken);
+        return StreamInterval.Apply(SubmitAsync(stream, cancellationToken), samplingParams);
+    }
+
+    /// <summary>Searches for the most likely answers to a prompt, best first, as one output at the end; its
+    /// <see cref="CompletionOutput.CumulativeLogprob"/> includes a final end token. Cancelling ends the search and frees its
+    /// blocks within a step.</summary>
+    /// <exception cref="ArgumentException">The prompt or the parameters are not valid (says which and why).</exception>
+    /// <exception cref="EngineDeadException">The engine has died.</exception>
+    public Task<RequestOutput> BeamSearchAsync(
+        string requestId, IReadOnlyList<int> promptTokenIds, BeamSearchParams beamSearchParams,
+        GenerateOptions? options = null, CancellationToken cancellationToken = default)
+    {
+        if (beamSearchParams.Validate() is [{ } error, ..]) throw new ArgumentException(error.ToString());
+        if (Config.Options.LogprobsMode is LogprobsMode.RawLogits or LogprobsMode.ProcessedLogits)
+            throw new ArgumentException("beam search adds log-probabilities up; logprobs_mode makes the engine report logits");
+        return new BeamSearchRun(this, requestId, promptTokenIds, beamSearchParams, options ?? new()).RunAsync(cancellationToken);
     }
 
     /// <summary>Ends a request by id; its stream ends with <see cref="FinishReason.Abort"/>. Unknown ids are ignored.</summary>

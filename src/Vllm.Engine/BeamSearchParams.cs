@@ -5,7 +5,8 @@ namespace Vllm;
 /// <summary>How a beam search runs. Names, defaults and rules are vLLM's (<c>vllm.BeamSearchParams</c>).</summary>
 public sealed record BeamSearchParams
 {
-    /// <summary>Sequences kept per step and returned, 1…16,384.</summary>
+    /// <summary>Sequences kept per step and returned, 1…16,384. Each step asks for twice as many log-probabilities, which
+    /// <see cref="EngineOptions.MaxLogprobs"/> limits.</summary>
     public required int BeamWidth { get; init; }
 
     /// <summary>Most tokens to generate.</summary>
@@ -20,7 +21,7 @@ public sealed record BeamSearchParams
     /// <summary>A score is the log-probability divided by length^this: above 0 favours long sequences.</summary>
     public double LengthPenalty { get; init; } = 1;
 
-    /// <summary>Keep the end token's text in the answer.</summary>
+    /// <summary>Keep the end token in the answer.</summary>
     public bool IncludeStopStrInOutput { get; init; }
 
     /// <summary>Leave special tokens out of the text.</summary>

@@ -76,6 +76,13 @@ public sealed record EngineOptions
     /// <summary>Most log-probabilities a request may ask for; -1 = no limit.</summary>
     public int MaxLogprobs { get; init; } = 20;
 
+    /// <summary>Which numbers are reported as the log-probabilities of answers. Those of prompts are raw
+    /// log-probabilities always, as in vLLM.</summary>
+    public LogprobsMode LogprobsMode { get; init; }
+
+    /// <summary>The user's own changes to logits, in the order they are made.</summary>
+    public IReadOnlyList<LogitsProcessor> LogitsProcessors { get; init; } = [];
+
     /// <summary>Seed of the draws of requests without one.</summary>
     public long Seed { get; init; }
 

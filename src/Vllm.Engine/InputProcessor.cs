@@ -27,6 +27,8 @@ sealed class InputProcessor(EngineConfig config, Tokenizer tokenizer, EngineMetr
         int? eosTokenId = config.EosTokenIds.Count > 0 && !parameters.IgnoreEos ? config.EosTokenIds[0] : null;
         parameters = parameters.WithEndTokens(config.EosTokenIds, eosTokenId);
         IReadOnlyList<int[]> badWords = BadWordTokens(parameters.BadWords);
+        LogitsProcessor[] processors =
+            [.. config.Options.LogitsProcessors.Where(processor => processor.IsActive(parameters))];
         long arrival = clock.GetTimestamp();
         double arrivalSeconds = (double)arrival / clock.TimestampFrequency;
 
@@ -44,6 +46,7 @@ sealed class InputProcessor(EngineConfig config, Tokenizer tokenizer, EngineMetr
                 CacheSalt = options.CacheSalt,
                 ArrivalTime = arrivalSeconds,
                 BadWords = badWords,
+                LogitsProcessors = processors,
                 Output = new SequenceOutput(stream, i, own, Detokenizer(own, promptIds)),
             });
         }
@@ -63,7 +66,7 @@ sealed class InputProcessor(EngineConfig config, Tokenizer tokenizer, EngineMetr
             .FirstOrDefault();
         if (error is not null) throw new ArgumentException(error.ToString());
         if (parameters.ThinkingTokenBudget is >= 0) throw new ArgumentException("not supported yet: thinking_token_budget");
-        if (parameters.StreamInterval > 1) throw new ArgumentException("not supported yet: stream_interval");
+        foreach (LogitsProcessor processor in config.Options.LogitsProcessors) processor.Validate(parameters);
     }
 
     IReadOnlyList<int> Truncate(IReadOnlyList<int> prompt, int? keep)

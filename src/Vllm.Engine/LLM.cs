@@ -57,6 +57,23 @@ public sealed class LLM : IDisposable
         }
     }
 
+    /// <summary>Searches for the most likely continuations of each prompt: <see cref="BeamSearchParams.BeamWidth"/> outputs
+    /// per prompt, best first.</summary>
+    /// <exception cref="ArgumentException">A prompt or a parameter is not valid.</exception>
+    public IReadOnlyList<RequestOutput> BeamSearch(IReadOnlyList<string> prompts, BeamSearchParams beamSearchParams) =>
+        BeamSearch([.. prompts.Select(prompt => (IReadOnlyList<int>)_engine.Tokenizer.Encode(prompt))], beamSearchParams);
+
+    /// <summary>The same for prompts of token ids.</summary>
+    public IReadOnlyList<RequestOutput> BeamSearch(
+        IReadOnlyList<IReadOnlyList<int>> promptTokenIds, BeamSearchParams beamSearchParams)
+    {
+        RequestOutput[] outputs = Task.WhenAll(promptTokenIds.Select(prompt =>
+            _engine.BeamSearchAsync($"{Interlocked.Increment(ref _numRequests)}", prompt, beamSearchParams))).GetAwaiter().GetResult();
+        return Array.Find(outputs, output => output.Error is not null) is { } failed
+            ? throw new InvalidOperationException(failed.Error)
+            : outputs;
+    }
+
     /// <summary>Answers each conversation through the model's chat template.</summary>
     /// <exception cref="InvalidOperationException">The model has no chat template.</exception>
     public IReadOnlyList<RequestOutput> Chat(

@@ -124,11 +124,16 @@ public sealed record SamplingParams
     /// <summary>Most tokens of reasoning; null or -1 = no limit.</summary>
     public int? ThinkingTokenBudget { get; init; }
 
-    /// <summary>Tokens per streamed chunk, at least 1; null = the engine's setting.</summary>
+    /// <summary>Tokens that an output of a stream waits for, at least 1; null = 1. An answer's first and last tokens are
+    /// passed on at once.</summary>
     public int? StreamInterval { get; init; }
 
     /// <summary>Ends the answer when its end repeats a pattern; null = off.</summary>
     public RepetitionDetectionParams? RepetitionDetection { get; init; }
+
+    /// <summary>Arguments for the engine's own <see cref="LogitsProcessor"/>s, by name; null = none. Values are strings,
+    /// numbers (<c>long</c>, <c>ulong</c>, <c>double</c>) or lists of them.</summary>
+    public IReadOnlyDictionary<string, object>? ExtraArgs { get; init; }
 
     /// <summary>What each output of a stream holds.</summary>
     public OutputKind OutputKind { get; init; }

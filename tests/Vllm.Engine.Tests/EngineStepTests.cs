@@ -9,8 +9,21 @@ namespace Vllm.Engine.Tests;
 /// <summary>Whole steps of the embedded model, driven by hand as <see cref="EngineCore"/> drives them.</summary>
 public sealed class EngineStepTests
 {
-    const int NumRequests = 8;
     const int BlockSize = 64;
+
+    /// <summary>All that changes how a token is chosen and reports nothing beside it.</summary>
+    static readonly SamplingParams[] Kinds =
+    [
+        new() { Temperature = 0 },
+        new() { Temperature = 0, RepetitionPenalty = 1.2f, FrequencyPenalty = 0.5f, PresencePenalty = 0.5f },
+        new(),
+        new() { Seed = 1, TopP = 0.9f },
+        new() { TopK = 40 },
+        new() { MinP = 0.05f, Temperature = 0.7f },
+        new() { TopK = 50, TopP = 0.95f, RepetitionPenalty = 1.1f },
+        new() { LogitBias = new Dictionary<int, float> { [9] = 1 }, MinTokens = 90, StopTokenIds = [7] },
+        new() { AllowedTokenIds = [10, 11, 12, 13], Temperature = 2 },
+    ];
 
     [Fact]
     public void DecodeStep_AllocatesNothing()
@@ -19,15 +32,12 @@ public sealed class EngineStepTests
         {
             Model = Path.Combine(Fixtures.RepositoryRoot, "models", "SmolLM2-135M-Instruct.Q4_1.gguf"),
             MaxModelLen = 256,
-            MaxNumSeqs = NumRequests,
+            MaxNumSeqs = Kinds.Length,
             BlockSize = BlockSize,
         }, progress: null);
         using ModelRunner runner = engine.Runner;
-        for (int i = 0; i < NumRequests; i++)
-        {
-            var parameters = new SamplingParams { Temperature = i % 2, TopP = 0.9f, IgnoreEos = true };
-            engine.Scheduler.Add(new Request($"{i}", [1, 2, 3 + i], parameters, maxTokens: 100));
-        }
+        for (int i = 0; i < Kinds.Length; i++)
+            engine.Scheduler.Add(new Request($"{i}", [1, 2, 3 + i], Kinds[i] with { IgnoreEos = true }, maxTokens: 100) { BadWords = [[5, 6]] });
         var finished = new List<Request>();
         var tokens = new StepTokens();
         for (int i = 0; i < 50; i++) Step(); // prefill; kernels for each length of a tile are made, lists grow
@@ -36,7 +46,7 @@ public sealed class EngineStepTests
         for (int i = 0; i < 10; i++) Step(); // ends before the first block is full
         long allocated = GC.GetAllocatedBytesForCurrentThread() - before;
 
-        Assert.Equal(NumRequests, tokens.Tokens.Count);
+        Assert.Equal(Kinds.Length, tokens.Tokens.Count);
         Assert.Equal(0, allocated);
 
         void Step()

@@ -1,3 +1,4 @@
+using Vllm.Engine;
 using Vllm.Engine.Scheduling;
 
 namespace Vllm.Cli.CommandLine;
@@ -23,6 +24,16 @@ static class EngineFlags
             "Seed of the draws of requests without one.")
         .Value("--max-logprobs", ValueTypes.Int, o => o.MaxLogprobs, (o, v) => o with { MaxLogprobs = v },
             "Most log-probabilities that a request may ask for; -1 = no limit.")
+        .Value("--logprobs-mode",
+            ValueTypes.Choice(
+                ("raw_logprobs", LogprobsMode.RawLogprobs), ("processed_logprobs", LogprobsMode.ProcessedLogprobs),
+                ("raw_logits", LogprobsMode.RawLogits), ("processed_logits", LogprobsMode.ProcessedLogits)),
+            o => o.LogprobsMode, (o, v) => o with { LogprobsMode = v },
+            "What is reported as log-probabilities: of the model's logits or of those after all processing "
+            + "(penalties, temperature, top-k, ...), or the logits themselves.")
+        .List("--logits-processors", LogitsProcessorType,
+            o => o.LogitsProcessors, (o, v) => o with { LogitsProcessors = v },
+            "Your own changes to logits, classes derived from Vllm.LogitsProcessor: \"Namespace.Type, path/to/assembly.dll\".")
         .Value("--chat-template", ValueTypes.OptionalText("TEMPLATE"),
             o => o.ChatTemplate, (o, v) => o with { ChatTemplate = v },
             "A chat template, file or text, in place of the model's.")
@@ -83,6 +94,20 @@ static class EngineFlags
             o => o.Device, (o, v) => o with { Device = v }, "Where to run.")
         .Value("--num-threads", ValueTypes.Int, o => o.NumThreads, (o, v) => o with { NumThreads = v },
             "Worker threads; 0 = one per physical core.");
+
+    static ValueType<LogitsProcessor> LogitsProcessorType => new("TYPE", LoadLogitsProcessor, p => p.GetType().FullName);
+
+    static LogitsProcessor LoadLogitsProcessor(string name)
+    {
+        try
+        {
+            return LogitsProcessorLoader.Load(name);
+        }
+        catch (ArgumentException e)
+        {
+            throw new UsageException(e.Message);
+        }
+    }
 
     /// <summary>Adds these flags, and the log's, to a command's own.</summary>
     public static OptionTable<TArgs> IncludeEngine<TArgs>(this OptionTable<TArgs> table)

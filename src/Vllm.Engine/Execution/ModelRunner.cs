@@ -44,7 +44,10 @@ sealed class ModelRunner : IDisposable
         _batch = new InputBatch(config);
         int maxNumSeqs = config.Options.MaxNumSeqs;
         _sampler = new Sampler(
-            config.VocabSize, maxNumSeqs, (ulong)config.Options.Seed, device.ParallelFor, device.NumWorkers);
+            config.VocabSize, maxNumSeqs, (ulong)config.Options.Seed, device.ParallelFor, device.NumWorkers)
+        {
+            LogprobsMode = config.Options.LogprobsMode,
+        };
         _sampled = new SamplerOutput(maxNumSeqs);
         _rows = new SamplerRow[maxNumSeqs];
         _promptRows = new int[maxNumSeqs];

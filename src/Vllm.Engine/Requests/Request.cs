@@ -55,6 +55,9 @@ sealed class Request
     /// <summary>The token sequences of <see cref="SamplingParams.BadWords"/>.</summary>
     public IReadOnlyList<int[]> BadWords { get; init; } = [];
 
+    /// <summary>The user's own processors that have something to do for it.</summary>
+    public IReadOnlyList<LogitsProcessor> LogitsProcessors { get; init; } = [];
+
     /// <summary>Where its tokens go; null in a scheduler without readers.</summary>
     public SequenceOutput? Output { get; init; }
 

@@ -76,9 +76,16 @@ public sealed record RequestMetrics
     public required int NumGenerationTokens { get; init; }
 }
 
-/// <summary>Log-probabilities at one position: the chosen token first, then the best ones (the chosen one is not
+/// <summary>Log-probabilities at one position: the sampled token first, then the best ones (the sampled one is not
 /// repeated).</summary>
-public sealed record TokenLogprobs(IReadOnlyList<TokenLogprob> Entries);
+public sealed record TokenLogprobs(IReadOnlyList<TokenLogprob> Entries)
+{
+    /// <summary>Which of the entries the answer goes on with: the first, except in a beam search.</summary>
+    public int TokenIndex { get; init; }
+
+    /// <summary>The entry that the answer goes on with.</summary>
+    public TokenLogprob Token => Entries[TokenIndex];
+}
 
 /// <param name="TokenId">The token.</param>
 /// <param name="Logprob">Natural logarithm of its probability.</param>

@@ -2,10 +2,10 @@ namespace Vllm.Engine.Sampling;
 
 /// <summary>A sequence of a beam search: prompt and generated tokens.</summary>
 /// <param name="TokenIds">Prompt and output, with the end token of a finished sequence.</param>
-/// <param name="Output">The generated tokens with logprobs and ranks.</param>
+/// <param name="Output">Per generated token: the candidates it was chosen from, as a response shows them.</param>
 /// <param name="CumulativeLogprob">Sum over the output.</param>
 /// <param name="IsFinished">By the end token; the others end by length.</param>
-sealed record Beam(int[] TokenIds, TokenLogprob[] Output, double CumulativeLogprob, bool IsFinished);
+sealed record Beam(int[] TokenIds, TokenLogprobs[] Output, double CumulativeLogprob, bool IsFinished);
 
 /// <summary>
 /// The bookkeeping of one beam search. The caller runs the model: as long as there are <see cref="Running"/> beams it
@@ -16,7 +16,7 @@ sealed class BeamSearch
 {
     readonly BeamSearchParams _params;
     readonly int? _eosTokenId;
-    readonly List<Beam> _finished = [];
+    List<Beam> _finished = [];
     List<Beam> _running;
     int _numSteps;
 
@@ -38,31 +38,35 @@ sealed class BeamSearch
     /// <param name="candidates">Per running beam, in order: raw logprobs of the most likely tokens.</param>
     public void Advance(IReadOnlyList<TokenLogprobs> candidates)
     {
-        var continuations = new List<(Beam Beam, TokenLogprob Token, double Score)>();
+        var continuations = new List<(Beam Beam, TokenLogprobs Choice, double Score)>();
         for (int i = 0; i < _running.Count; i++)
         {
-            foreach (TokenLogprob token in candidates[i].Entries)
+            for (int index = 0; index < candidates[i].Entries.Count; index++)
             {
                 Beam beam = _running[i];
-                double logprob = beam.CumulativeLogprob + token.Logprob;
-                if (token.TokenId == _eosTokenId && !_params.IgnoreEos)
-                    _finished.Add(Extend(beam, token, isFinished: true));
+                TokenLogprobs choice = candidates[i] with { TokenIndex = index };
+                double logprob = beam.CumulativeLogprob + choice.Token.Logprob;
+                if (choice.Token.TokenId == _eosTokenId && !_params.IgnoreEos)
+                    _finished.Add(Extend(beam, choice, isFinished: true));
                 else
-                    continuations.Add((beam, token, Score(logprob, beam.TokenIds.Length + 1, token.TokenId)));
+                    continuations.Add((beam, choice, Score(logprob, beam.TokenIds.Length + 1, choice.Token.TokenId)));
             }
         }
-        // OrderBy is stable: among equals the earlier beam and the more likely token go on.
+        // The sort is stable: among equals the earlier beam and the more likely token go on.
         _running = [.. continuations.OrderByDescending(c => c.Score).Take(_params.BeamWidth)
-            .Select(c => Extend(c.Beam, c.Token, isFinished: false))];
+            .Select(c => Extend(c.Beam, c.Choice, isFinished: false))];
+        _finished = Best(_finished); // no other can be among the results
         _numSteps++;
     }
 
-    static Beam Extend(Beam beam, TokenLogprob token, bool isFinished) => new(
-        [.. beam.TokenIds, token.TokenId], [.. beam.Output, token], beam.CumulativeLogprob + token.Logprob, isFinished);
+    static Beam Extend(Beam beam, TokenLogprobs choice, bool isFinished) => new(
+        [.. beam.TokenIds, choice.Token.TokenId], [.. beam.Output, choice],
+        beam.CumulativeLogprob + choice.Token.Logprob, isFinished);
 
     /// <summary>The best sequences so far, best first.</summary>
-    public IReadOnlyList<Beam> Results() =>
-        [.. _finished.Concat(_running).OrderByDescending(Score).Take(_params.BeamWidth)];
+    public IReadOnlyList<Beam> Results() => Best(_finished.Concat(_running));
+
+    List<Beam> Best(IEnumerable<Beam> beams) => [.. beams.OrderByDescending(Score).Take(_params.BeamWidth)];
 
     /// <summary>What sequences are sorted by.</summary>
     public double Score(Beam beam) => Score(beam.CumulativeLogprob, beam.TokenIds.Length, beam.TokenIds[^1]);

@@ -4,7 +4,7 @@ namespace Vllm.Engine.Sampling;
 /// tokens that it names, except the allow list, which has to write the row.</summary>
 static class LogitsProcessors
 {
-    /// <summary>allowed tokens → bad words → min tokens → logit bias → penalties.</summary>
+    /// <summary>allowed tokens → bad words → min tokens → logit bias → the user's own → penalties.</summary>
     /// <param name="row">The request.</param>
     /// <param name="logits">[vocabSize], changed in place.</param>
     /// <param name="scratch">[vocabSize], any content.</param>
@@ -14,6 +14,7 @@ static class LogitsProcessors
         ApplyBadWords(row, logits);
         ApplyMinTokens(row, logits);
         ApplyLogitBias(row, logits);
+        ApplyCustom(row, logits);
         ApplyPenalties(row, logits);
     }
 
@@ -41,6 +42,15 @@ static class LogitsProcessors
     internal static void ApplyLogitBias(SamplerRow row, Span<float> logits)
     {
         foreach ((int id, float bias) in row.LogitBias) logits[id] += bias;
+    }
+
+    static void ApplyCustom(SamplerRow row, Span<float> logits)
+    {
+        if (row.Custom.Length == 0) return;
+        ReadOnlySpan<int> tokenIds = row.Request.TokenIds;
+        int numPromptTokens = row.Request.NumPromptTokens;
+        var context = new LogitsContext(tokenIds[..numPromptTokens], tokenIds[numPromptTokens..], row.Params);
+        foreach (LogitsProcessor processor in row.Custom) processor.Process(context, logits);
     }
 
     internal static void ApplyPenalties(SamplerRow row, Span<float> logits)

@@ -2,22 +2,6 @@ using Vllm.Kernels.Cpu.Sampling;
 
 namespace Vllm.Engine.Sampling;
 
-/// <summary>Which numbers are reported as logprobs (<c>--logprobs-mode</c>).</summary>
-enum LogprobsMode
-{
-    /// <summary>Log-softmax of the model's logits.</summary>
-    RawLogprobs,
-
-    /// <summary>Log-softmax after all processing, temperature, min-p, top-k and top-p.</summary>
-    ProcessedLogprobs,
-
-    /// <summary>The model's logits.</summary>
-    RawLogits,
-
-    /// <summary>The logits after all processing.</summary>
-    ProcessedLogits,
-}
-
 /// <summary>Reads the values of a token and of others from a row of logits.</summary>
 sealed class LogprobsGatherer(SamplerScratch scratch, SamplingKernels kernels)
 {

@@ -21,6 +21,7 @@ sealed class SamplerRow
         MinTokensStopIds = Params.MinTokens > 0 ? [.. Params.StopTokenIds, .. endTokenIds] : [];
         LogitBias = Params.LogitBias is { } bias ? [.. bias] : [];
         LogprobTokenIds = Params.LogprobTokenIds is { Count: > 0 } ids ? [.. ids] : null;
+        Custom = [.. request.LogitsProcessors];
         if (Params.HasPenalties) _counts = new TokenCounts();
     }
 
@@ -41,6 +42,9 @@ sealed class SamplerRow
 
     public KeyValuePair<int, float>[] LogitBias { get; }
 
+    /// <summary>The user's own processors that have something to do here.</summary>
+    public LogitsProcessor[] Custom { get; }
+
     /// <summary>Report these tokens' logprobs instead of those of the most likely ones.</summary>
     public int[]? LogprobTokenIds { get; }
 
@@ -54,5 +58,5 @@ sealed class SamplerRow
     /// <summary>Some step before the draw may change this row's logits.</summary>
     public bool HasProcessors =>
         AllowedTokenIds is not null || BadWords.Length > 0 || MinTokensStopIds.Length > 0 || LogitBias.Length > 0
-        || _counts is not null;
+        || Custom.Length > 0 || _counts is not null;
 }

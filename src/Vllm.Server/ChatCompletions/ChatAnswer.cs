@@ -16,7 +16,7 @@ sealed class ChatAnswer(
 
     public int NumPromptTokens => promptTokenIds.Count;
 
-    public bool AsIds => Fields.ReturnTokensAsTokenIds || generator.Options.ReturnTokensAsTokenIds;
+    public bool AsIds => Fields.ReturnTokensAsTokenIds ?? generator.Options.ReturnTokensAsTokenIds;
 
     /// <summary>Role of the generated messages; continuing a message keeps that message's role.</summary>
     public string Role => request.Conversation.AddGenerationPrompt
@@ -71,8 +71,8 @@ sealed class ChatAnswer(
         json.WriteNull("reasoning");
         json.WriteEndObject();
         json.WritePropertyName("logprobs");
-        if (output.Logprobs is null) json.WriteNullValue();
-        else new LogprobsWriter(generator.TokenText, AsIds).WriteChat(json, output.Logprobs, request.TopLogprobs);
+        if (!request.Logprobs || output.Logprobs is null) json.WriteNullValue();
+        else new LogprobsWriter(generator.TokenText, AsIds, Fields.UseBeamSearch).WriteChat(json, output.Logprobs, request.TopLogprobs);
         json.WriteString("finish_reason", WireNames.Of(output.FinishReason));
         WireNames.WriteStopReason(json, output);
         WireNames.WriteTokenIds(json, "token_ids", Fields.ReturnTokenIds ? output.TokenIds : null);

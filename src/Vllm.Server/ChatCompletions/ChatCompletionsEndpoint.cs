@@ -27,21 +27,31 @@ sealed class ChatCompletionsEndpoint(Generator generator, ChatPrompts chatPrompt
         IReadOnlyList<int> promptTokenIds = generator.Prompts.Encode(
             prompt, request.AddSpecialTokens, fields.TruncatePromptTokens, fields.TruncateRight);
 
-        // 4. An echoed prompt comes with log-probabilities like the answer's.
-        int? logprobs = request.Logprobs ? request.TopLogprobs : null;
-        SamplingParams samplingParams = fields.ToSamplingParams(
-            generator.Engine.Config.SamplingDefaults,
-            generator.MaxTokens(request.MaxTokens, promptTokenIds.Count),
-            logprobs,
-            fields.PromptLogprobs ?? (fields.Echo ? request.TopLogprobs : null));
-
-        // 5. Leaving the stream, or the client's leaving, aborts the request in the engine.
-        IAsyncEnumerable<RequestOutput> outputs = generator.Generate(
-            id, promptTokenIds, samplingParams, fields, Generator.Priority(context, fields), context.RequestAborted);
+        // 4. and 5. Leaving the stream, or the client's leaving, aborts the request in the engine.
+        IAsyncEnumerable<RequestOutput> outputs = Run(context, request, id, promptTokenIds);
 
         // 6.
         var answer = new ChatAnswer(generator, request, id, prompt, promptTokenIds);
         if (fields.Stream) await new ChatStream(generator, request, answer).Send(context, outputs);
         else await answer.Send(context, outputs);
+    }
+
+    IAsyncEnumerable<RequestOutput> Run(
+        HttpContext context, ChatCompletionRequest request, string id, IReadOnlyList<int> promptTokenIds)
+    {
+        GenerationFields fields = request.Generation;
+        SamplingDefaults defaults = generator.Engine.Config.SamplingDefaults;
+        Int128 maxTokens = generator.MaxTokens(request.MaxTokens, promptTokenIds.Count);
+        int priority = Generator.Priority(context, fields);
+        if (fields.UseBeamSearch)
+        {
+            return generator.BeamSearch(
+                id, promptTokenIds, fields.ToBeamSearchParams(defaults, maxTokens), fields, priority, context.RequestAborted);
+        }
+        // An echoed prompt comes with log-probabilities like the answer's.
+        int? logprobs = request.Logprobs ? request.TopLogprobs : null;
+        int? promptLogprobs = fields.PromptLogprobs ?? (fields.Echo ? request.TopLogprobs : null);
+        SamplingParams samplingParams = fields.ToSamplingParams(defaults, maxTokens, logprobs, promptLogprobs);
+        return generator.Generate(id, promptTokenIds, samplingParams, fields, priority, context.RequestAborted);
     }
 }

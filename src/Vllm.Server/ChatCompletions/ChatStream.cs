@@ -11,7 +11,7 @@ sealed class ChatStream(Generator generator, ChatCompletionRequest request, Chat
 {
     readonly Choice[] _choices =
         [.. Enumerable.Range(0, request.Generation.N).Select(_ =>
-            new Choice(new LogprobsWriter(generator.TokenText, answer.AsIds)))];
+            new Choice(new LogprobsWriter(generator.TokenText, answer.AsIds, request.Generation.UseBeamSearch)))];
 
     GenerationFields Fields => request.Generation;
 
@@ -79,7 +79,7 @@ sealed class ChatStream(Generator generator, ChatCompletionRequest request, Chat
         json.WriteString("content", delta.Text);
         json.WriteEndObject();
         json.WritePropertyName("logprobs");
-        if (delta.Logprobs is null) json.WriteNullValue();
+        if (!request.Logprobs || delta.Logprobs is null) json.WriteNullValue();
         else choice.Logprobs.WriteChat(json, delta.Logprobs, request.TopLogprobs);
         json.WriteString("finish_reason", WireNames.Of(delta.FinishReason));
         if (delta.FinishReason is not null) WireNames.WriteStopReason(json, delta);

@@ -12,7 +12,7 @@ sealed class CompletionAnswer(
     Generator generator, CompletionRequest request, EncodedPrompt[] prompts, string id)
 {
     readonly long _created = Generator.UnixTime;
-    readonly bool _asIds = request.Generation.ReturnTokensAsTokenIds || generator.Options.ReturnTokensAsTokenIds;
+    readonly bool _asIds = request.Generation.ReturnTokensAsTokenIds ?? generator.Options.ReturnTokensAsTokenIds;
 
     GenerationFields Fields => request.Generation;
 
@@ -52,7 +52,7 @@ sealed class CompletionAnswer(
         json.WriteNumber("index", promptIndex * Fields.N + output.Index);
         json.WriteString("text", Text(promptIndex, output, Fields.Echo));
         json.WritePropertyName("logprobs");
-        var logprobs = new LogprobsWriter(generator.TokenText, _asIds);
+        var logprobs = new LogprobsWriter(generator.TokenText, _asIds, Fields.UseBeamSearch);
         WriteLogprobs(json, logprobs, promptIndex, result, output, Fields.Echo);
         json.WriteString("finish_reason", WireNames.Of(output.FinishReason));
         WireNames.WriteStopReason(json, output);

@@ -1,5 +1,6 @@
 using Microsoft.AspNetCore.Http;
 using Vllm.Server.Generation;
+using Vllm.Server.Protocol;
 using Vllm.Server.Requests;
 
 namespace Vllm.Server.Completions;
@@ -21,19 +22,31 @@ sealed class CompletionsEndpoint(Generator generator)
         EncodedPrompt[] prompts = [.. request.Prompts.Select(p => Encode(request, p))];
 
         // 3.
-        SamplingParams[] samplingParams = [.. prompts.Select(p => ToSamplingParams(request, p.TokenIds.Count))];
+        Func<int, CancellationToken, IAsyncEnumerable<RequestOutput>> run =
+            Runs(request, prompts, id, Generator.Priority(context, fields));
 
         // 4.
-        int priority = Generator.Priority(context, fields);
-        IAsyncEnumerable<(int Index, RequestOutput Output)> outputs = PromptOutputs.Merge(
-            prompts.Length,
-            (i, aborted) => generator.Generate(id, prompts[i].TokenIds, samplingParams[i], fields, priority, aborted),
-            context.RequestAborted);
+        IAsyncEnumerable<(int Index, RequestOutput Output)> outputs =
+            PromptOutputs.Merge(prompts.Length, run, context.RequestAborted);
 
         // 5.
         var answer = new CompletionAnswer(generator, request, prompts, id);
         if (fields.Stream) await answer.Stream(context, outputs);
         else await answer.Whole(context, outputs);
+    }
+
+    /// <summary>Settles the parameters of all prompts; the result starts the prompt of an index.</summary>
+    Func<int, CancellationToken, IAsyncEnumerable<RequestOutput>> Runs(
+        CompletionRequest request, EncodedPrompt[] prompts, string id, int priority)
+    {
+        GenerationFields fields = request.Generation;
+        if (fields.UseBeamSearch)
+        {
+            BeamSearchParams[] beams = [.. prompts.Select(p => ToBeamSearchParams(request, p.TokenIds.Count))];
+            return (i, aborted) => generator.BeamSearch($"{id}-{i}", prompts[i].TokenIds, beams[i], fields, priority, aborted);
+        }
+        SamplingParams[] samplingParams = [.. prompts.Select(p => ToSamplingParams(request, p.TokenIds.Count))];
+        return (i, aborted) => generator.Generate(id, prompts[i].TokenIds, samplingParams[i], fields, priority, aborted);
     }
 
     EncodedPrompt Encode(CompletionRequest request, CompletionPrompt prompt)
@@ -45,14 +58,26 @@ sealed class CompletionsEndpoint(Generator generator)
         return new EncodedPrompt(prompt.Text, ids);
     }
 
+    BeamSearchParams ToBeamSearchParams(CompletionRequest request, int numPromptTokens)
+    {
+        if (request.Generation.Stream)
+            throw RequestException.BadRequest("Streaming is not currently supported with beam search");
+        if (request.Generation.Echo && request.Logprobs is not null)
+            throw RequestException.BadRequest("echo with logprobs is not supported with beam search");
+        return request.Generation.ToBeamSearchParams(
+            generator.Engine.Config.SamplingDefaults, MaxTokens(request, numPromptTokens));
+    }
+
     SamplingParams ToSamplingParams(CompletionRequest request, int numPromptTokens)
     {
-        Int128 maxTokens = request.EchoesOnly ? 1 : generator.MaxTokens(request.MaxTokens, numPromptTokens);
         // An echoed prompt is shown with log-probabilities like the answer's.
         int? promptLogprobs = request.Generation.PromptLogprobs ?? (request.Generation.Echo ? request.Logprobs : null);
         return request.Generation.ToSamplingParams(
-            generator.Engine.Config.SamplingDefaults, maxTokens, request.Logprobs, promptLogprobs);
+            generator.Engine.Config.SamplingDefaults, MaxTokens(request, numPromptTokens), request.Logprobs, promptLogprobs);
     }
+
+    Int128 MaxTokens(CompletionRequest request, int numPromptTokens) =>
+        request.EchoesOnly ? 1 : generator.MaxTokens(request.MaxTokens, numPromptTokens);
 }
 
 /// <summary>A prompt as it is run; the text is there when the client sent text.</summary>

@@ -14,7 +14,10 @@ sealed record GenerationFields
     public required bool ContinuousUsageStats { get; init; }
     public required bool Echo { get; init; }
     public required bool ReturnTokenIds { get; init; }
-    public required bool ReturnTokensAsTokenIds { get; init; }
+
+    /// <summary>Null: as the server's option says.</summary>
+    public required bool? ReturnTokensAsTokenIds { get; init; }
+
     public required int? TruncatePromptTokens { get; init; }
 
     /// <summary>Keep the prompt's beginning rather than its end.</summary>
@@ -44,10 +47,12 @@ sealed record GenerationFields
     public required IReadOnlyList<int>? AllowedTokenIds { get; init; }
     public required IReadOnlyList<string> BadWords { get; init; }
     public required int? PromptLogprobs { get; init; }
+    public required IReadOnlyDictionary<string, object>? ExtraArgs { get; init; }
+    public required bool UseBeamSearch { get; init; }
+    public required double LengthPenalty { get; init; }
 
     public static GenerationFields Read(RequestFields fields)
     {
-        CheckExtraArguments(fields);
         bool includeUsage = fields.TryGet("stream_options", out JsonElement options)
             && new RequestFields(options).Bool("include_usage");
         return new GenerationFields
@@ -58,7 +63,9 @@ sealed record GenerationFields
             ContinuousUsageStats = includeUsage && new RequestFields(options).Bool("continuous_usage_stats"),
             Echo = fields.Bool("echo"),
             ReturnTokenIds = fields.Bool("return_token_ids"),
-            ReturnTokensAsTokenIds = fields.Bool("return_tokens_as_token_ids"),
+            ReturnTokensAsTokenIds = fields.TryGet("return_tokens_as_token_ids", out _)
+                ? fields.Bool("return_tokens_as_token_ids")
+                : null,
             TruncatePromptTokens = fields.Int("truncate_prompt_tokens"),
             TruncateRight = fields.String("truncation_side") == "right",
             StreamInterval = fields.Int("stream_interval") ?? 1,
@@ -85,23 +92,10 @@ sealed record GenerationFields
             AllowedTokenIds = fields.IntList("allowed_token_ids"),
             BadWords = fields.StringList("bad_words"),
             PromptLogprobs = fields.Int("prompt_logprobs"),
+            ExtraArgs = Generation.ExtraArgs.Read(fields),
+            UseBeamSearch = fields.Bool("use_beam_search"),
+            LengthPenalty = fields.Float("length_penalty") ?? 1,
         };
-    }
-
-    /// <summary>Nothing here reads <c>vllm_xargs</c>; only vLLM's limit on its numbers is kept.</summary>
-    static void CheckExtraArguments(RequestFields fields)
-    {
-        if (!fields.TryGet("vllm_xargs", out JsonElement arguments)) return;
-        foreach (JsonElement value in arguments.EnumerateObject().Select(argument => argument.Value))
-        {
-            bool fits = value.ValueKind == JsonValueKind.Array ? value.EnumerateArray().All(Fits) : Fits(value);
-            if (fits) continue;
-            throw RequestException.Field("extra_args integers must be between -2**63 and 2**64 - 1.", "extra_args");
-        }
-
-        static bool Fits(JsonElement value) => value.ValueKind != JsonValueKind.Number
-            || LaxValue.TryInteger(value, out Int128 number) is not null
-            || number >= long.MinValue && number <= ulong.MaxValue;
     }
 
     static Dictionary<int, float>? ReadLogitBias(RequestFields fields)
@@ -151,10 +145,28 @@ sealed record GenerationFields
             LogitBias = LogitBias,
             AllowedTokenIds = AllowedTokenIds,
             BadWords = BadWords,
+            ExtraArgs = ExtraArgs,
             SkipReadingPrefixCache = promptLogprobs is not null,
             OutputKind = Stream ? OutputKind.Delta : OutputKind.FinalOnly,
         };
         SamplingChecks.CheckValues(samplingParams);
         return samplingParams.Normalize();
+    }
+
+    /// <summary>The parameters of a beam search, which uses no other field (as in vLLM).</summary>
+    public BeamSearchParams ToBeamSearchParams(SamplingDefaults defaults, Int128 maxTokens)
+    {
+        var beamSearchParams = new BeamSearchParams
+        {
+            BeamWidth = N,
+            MaxTokens = (int)Int128.Clamp(maxTokens, int.MinValue, int.MaxValue),
+            IgnoreEos = IgnoreEos,
+            Temperature = (float)(Temperature ?? defaults.Temperature ?? 1),
+            LengthPenalty = LengthPenalty,
+            IncludeStopStrInOutput = IncludeStopStrInOutput,
+            SkipSpecialTokens = SkipSpecialTokens,
+        };
+        if (beamSearchParams.Validate() is [{ } error, ..]) throw RequestException.BadRequest(error.ToString(), error.Parameter);
+        return beamSearchParams;
     }
 }

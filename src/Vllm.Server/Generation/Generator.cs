@@ -65,19 +65,32 @@ sealed class Generator(AsyncLLM engine, ServerOptions options, ServedModels mode
             if (id >= config.VocabSize) throw RequestException.BadRequest($"Token id {id} is out of vocabulary");
         SamplingChecks.CheckAgainstModel(samplingParams, config, word => engine.Tokenizer.Encode(word, false).Length);
 
+        // The server's interval is the least.
+        int interval = Math.Max(fields.StreamInterval, options.StreamInterval);
         // Ids that clients choose may repeat; the engine's may not.
         string engineId = $"{requestId}-{Guid.NewGuid():N}";
         var generateOptions = new GenerateOptions { Priority = priority, CacheSalt = fields.CacheSalt };
-        IAsyncEnumerable<RequestOutput> outputs =
-            engine.Generate(engineId, promptTokenIds, samplingParams, generateOptions, cancellationToken);
-        // The server's interval is the least.
-        int interval = fields.Stream ? Math.Max(fields.StreamInterval, options.StreamInterval) : 1;
-        await foreach (RequestOutput output in DeltaJoiner.Join(outputs, interval))
+        IAsyncEnumerable<RequestOutput> outputs = engine.Generate(
+            engineId, promptTokenIds, samplingParams with { StreamInterval = interval }, generateOptions, cancellationToken);
+        await foreach (RequestOutput output in outputs)
         {
             if (output.Outputs.Any(o => o.FinishReason == FinishReason.Error))
                 throw RequestException.Internal(output.Error ?? "Internal server error");
             yield return output;
         }
+    }
+
+    /// <summary>Searches for one prompt's most likely answers; one output, at the end.</summary>
+    public async IAsyncEnumerable<RequestOutput> BeamSearch(
+        string requestId, IReadOnlyList<int> promptTokenIds, BeamSearchParams beamSearchParams, GenerationFields fields,
+        int priority, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        var generateOptions = new GenerateOptions { Priority = priority, CacheSalt = fields.CacheSalt };
+        RequestOutput output = await engine.BeamSearchAsync(
+            $"{requestId}-{Guid.NewGuid():N}", promptTokenIds, beamSearchParams, generateOptions, cancellationToken);
+        if (output.Outputs[0].FinishReason == FinishReason.Error)
+            throw RequestException.Internal(output.Error ?? "Internal server error");
+        yield return output;
     }
 
     /// <summary>The <c>X-Vllm-Priority</c> header, when it is a number, wins over the body.</summary>

@@ -6,7 +6,10 @@ namespace Vllm.Server.Generation;
 
 /// <summary>Writes log-probabilities in the three forms of the API. One instance follows one choice from its first to
 /// its last chunk, because texts and offsets go on from chunk to chunk.</summary>
-sealed class LogprobsWriter(TokenText tokenText, bool asIds)
+/// <param name="tokenText">Texts of tokens.</param>
+/// <param name="asIds">Write <c>token_id:17</c> in place of texts.</param>
+/// <param name="isBeam">Decode each token alone: in a beam search each is a request of its own, as in vLLM.</param>
+sealed class LogprobsWriter(TokenText tokenText, bool asIds, bool isBeam = false)
 {
     /// <summary>JSON has no minus infinity; OpenAI's and vLLM's floor.</summary>
     const float Floor = -9999;
@@ -23,30 +26,30 @@ sealed class LogprobsWriter(TokenText tokenText, bool asIds)
         foreach (TokenLogprobs position in logprobs)
         {
             json.WriteStartObject();
-            WriteChatToken(json, position.Entries[0]);
+            WriteChatToken(json, position.Token, DecodedText(position.Token.TokenId));
             json.WriteStartArray("top_logprobs");
             foreach (TokenLogprob entry in position.Entries.Take(numTop < 0 ? int.MaxValue : numTop))
             {
                 json.WriteStartObject();
-                WriteChatToken(json, entry);
+                WriteChatToken(json, entry, Text(entry.TokenId));
                 json.WriteEndObject();
             }
             json.WriteEndArray();
             json.WriteEndObject();
-            Advance(position.Entries[0].TokenId);
+            Advance(position.Token.TokenId);
         }
         json.WriteEndArray();
         json.WriteEndObject();
     }
 
-    void WriteChatToken(Utf8JsonWriter json, TokenLogprob entry)
+    /// <summary>The bytes are those of the chosen token's real text, but of the shown text of the others (as in
+    /// vLLM).</summary>
+    void WriteChatToken(Utf8JsonWriter json, TokenLogprob entry, string textOfBytes)
     {
-        string text = Text(entry.TokenId);
-        json.WriteString("token", text);
+        json.WriteString("token", Text(entry.TokenId));
         json.WriteNumber("logprob", Clamp(entry.Logprob));
         json.WriteStartArray("bytes");
-        byte[] bytes = Encoding.UTF8.GetBytes(asIds ? tokenText.Of(entry.TokenId, Context) : text);
-        foreach (byte b in bytes) json.WriteNumberValue(b);
+        foreach (byte b in Encoding.UTF8.GetBytes(textOfBytes)) json.WriteNumberValue(b);
         json.WriteEndArray();
     }
 
@@ -75,7 +78,7 @@ sealed class LogprobsWriter(TokenText tokenText, bool asIds)
         foreach (Row row in rows)
         {
             if (row.Position is null) json.WriteNullValue();
-            else json.WriteNumberValue(Clamp(row.Position.Entries[0].Logprob));
+            else json.WriteNumberValue(Clamp(row.Position.Token.Logprob));
         }
         json.WriteEndArray();
         json.WriteStartArray("tokens");
@@ -146,7 +149,9 @@ sealed class LogprobsWriter(TokenText tokenText, bool asIds)
 
     ReadOnlySpan<int> Context => CollectionsMarshal.AsSpan(_context);
 
-    string Text(int tokenId) => tokenText.Of(tokenId, Context, asIds);
+    string Text(int tokenId) => asIds ? tokenText.Of(tokenId, Context, asId: true) : DecodedText(tokenId);
+
+    string DecodedText(int tokenId) => isBeam ? tokenText.Alone(tokenId) : tokenText.Of(tokenId, Context);
 
     void Advance(int tokenId)
     {

@@ -23,6 +23,9 @@ sealed class TokenText(Tokenizer tokenizer)
         return text.EndsWith(Replacement) ? Complete(tokenId, context) : text;
     }
 
+    /// <summary>The token decoded by itself; U+FFFD stands for bytes that are no character.</summary>
+    public string Alone(int tokenId) => Decode([tokenId]);
+
     string Complete(int tokenId, ReadOnlySpan<int> context)
     {
         for (int numContext = 1; numContext <= Math.Min(context.Length, ContextLength); numContext++)

@@ -16,7 +16,7 @@ static class UnsupportedFields
     ];
 
     static readonly string[] WhenTrue =
-        ["use_beam_search", "return_weight_versions", "return_token_offsets", "return_mm_kwargs"];
+        ["return_weight_versions", "return_token_offsets", "return_mm_kwargs"];
 
     /// <exception cref="RequestException">400 <c>not supported yet: FIELD</c>.</exception>
     public static void Refuse(RequestFields fields)

@@ -38,6 +38,8 @@ public sealed class FlagTests
     {
         OptionKind.Pair when current == "on" => [option.OffNames.First()],
         OptionKind.Pair or OptionKind.Switch => [option.Name],
+        OptionKind.List when option.Metavar.StartsWith("TYPE", StringComparison.Ordinal) =>
+            [option.Name, $"{typeof(Idle).FullName}, {typeof(Idle).Assembly.Location}"],
         OptionKind.List => [option.Name, "a", "b"],
         _ => [option.Name, option.Metavar switch
         {
@@ -59,4 +61,10 @@ public sealed class FlagTests
         (IEnumerable x and not string, IEnumerable y) => x.Cast<object>().SequenceEqual(y.Cast<object>()),
         (var x, var y) => Equals(x, y),
     };
+}
+
+/// <summary>Something to load.</summary>
+sealed class Idle : LogitsProcessor
+{
+    public override void Process(in LogitsContext row, Span<float> logits) { }
 }

@@ -52,6 +52,16 @@ public sealed class OptionReaderTests
         Assert.Equal("model.gguf", arguments.ModelTag);
     }
 
+    [Theory]
+    [InlineData("", LogprobsMode.RawLogprobs)]
+    [InlineData("--logprobs-mode processed_logits", LogprobsMode.ProcessedLogits)]
+    public void Read_TakesLogprobsModes(string line, LogprobsMode expected) =>
+        Assert.Equal(expected, Read(line).Engine.LogprobsMode);
+
+    [Fact]
+    public void Read_SaysWhatIsWrongWithALogitsProcessor() =>
+        Assert.Contains("write Namespace.Type, path/to/assembly.dll", Error("--logits-processors My.Type"), StringComparison.Ordinal);
+
     [Fact]
     public void Read_EndsOptionsAtTwoDashes() => Assert.Equal("--odd", Read("--port 1 -- --odd").ModelTag);
 

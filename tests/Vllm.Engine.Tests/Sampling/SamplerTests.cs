@@ -39,6 +39,25 @@ public class SamplerTests
         return output.TokenIds[..rows.Length];
     }
 
+    /// <summary>A seed's tokens are a promise: they depend on logits and parameters, not on version, width or
+    /// machine.</summary>
+    [Fact]
+    public void Seed_DrawsTheTokensItAlwaysDrew()
+    {
+        float[] logits = RandomLogits(1, Mixed.Length);
+        var sampler = new Sampler(VocabSize, Mixed.Length, seed: 0);
+        SamplerRow[] rows = [.. Mixed.Select((p, i) => NewRow(sampler, p, i))];
+
+        int[][] tokens = Generate(sampler, rows, logits, steps: 4);
+
+        int[][] expected =
+        [
+            [662, 662, 662, 662], [374, 199, 2769, 2929], [1285, 2651, 629, 1183], [620, 1668, 1146, 1133],
+            [2793, 372, 1839, 2456], [149, 2053, 2302, 798], [1185, 909, 2994, 453], [8, 5, 5, 2],
+        ];
+        Assert.Equal(expected, tokens);
+    }
+
     [Fact]
     public void Row_GivesTheSameTokensWhateverTheBatch()
     {

@@ -34,7 +34,6 @@ static class MissingFeatures
         if (exchange.Body is not { ValueKind: JsonValueKind.Object } body) return null;
         if (Fields.FirstOrDefault(f => Has(body, f)) is { } field) return field;
         if (Has(body, "tools")) return "tools";
-        if (Text(body, "use_beam_search") == "True") return "use_beam_search";
         if (Has(body, "response_format") && !IsText(body.GetProperty("response_format"))) return "response_format";
         return Text(body, "thinking_token_budget") is not ("" or "-1") ? "thinking_token_budget" : null;
     }

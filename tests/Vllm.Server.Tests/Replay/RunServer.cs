@@ -77,7 +77,6 @@ sealed class RunSettings
     /// <summary>Flags of features that are not there yet, with the member of answers that they change.</summary>
     static readonly Dictionary<string, string> ChangedMembers = new()
     {
-        ["--logprobs-mode"] = "logprobs",
         ["--fingerprint-mode"] = "system_fingerprint",
         ["--fingerprint-value"] = "system_fingerprint",
         ["--enable-per-request-metrics"] = "metrics",
@@ -121,6 +120,9 @@ sealed class RunSettings
             case "--max-num-batched-tokens": Engine = Engine with { MaxNumBatchedTokens = Number() }; break;
             case "--max-num-seqs": Engine = Engine with { MaxNumSeqs = Number() }; break;
             case "--max-logprobs": Engine = Engine with { MaxLogprobs = Number() }; break;
+            case "--logprobs-mode":
+                Engine = Engine with { LogprobsMode = Enum.Parse<LogprobsMode>(Value().Replace("_", ""), ignoreCase: true) };
+                break;
             case "--long-prefill-token-threshold": Engine = Engine with { LongPrefillTokenThreshold = Number() }; break;
             case "--no-enable-prefix-caching": Engine = Engine with { EnablePrefixCaching = false }; break;
             case "--override-generation-config":

@@ -1,3 +1,4 @@
+using System.Numerics;
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.Arm;
@@ -28,7 +29,8 @@ unsafe interface IVectorWidth<TVector>
     /// <summary>The larger one, and <paramref name="other"/> where <paramref name="value"/> is NaN.</summary>
     static abstract TVector MaxIgnoringNaN(TVector value, TVector other);
 
-    /// <summary>2^x for x in [-150, 0]; relative error below 2e-6; results that are not normal may be 0.</summary>
+    /// <summary>2^x for x ≤ 0; relative error below 2e-6; 0 for NaN and below 2^-125. The same bits at every width, on
+    /// hardware that has fused multiplication and addition.</summary>
     static abstract TVector Exp2(TVector x);
 
     /// <summary>One bit per lane: a ≥ b.</summary>
@@ -39,10 +41,12 @@ unsafe interface IVectorWidth<TVector>
 
     static abstract bool AnyGreater(TVector a, TVector b);
 
+    /// <summary>Writes those of a vector's elements that are ≥ bound, and their numbers counted from
+    /// <paramref name="firstId"/>, one after another; returns how many. May write a whole vector to each.</summary>
+    static abstract int Collect(float* source, TVector bound, int firstId, float* values, int* ids);
+
     /// <summary>The larger of both halves, until 4 lanes are left.</summary>
     static abstract Vector128<float> MaxOf4(TVector value);
-
-    static abstract float Sum(TVector value);
 }
 
 /// <summary>Coefficients of 2^f on [-0.5, 0.5], with p(0) = 1, fitted for the smallest relative error.</summary>
@@ -57,8 +61,8 @@ static class Exp2Polynomial
     /// <summary>1.5·2^23: adding it rounds to an integer, which then stands in the low bits.</summary>
     public const float RoundingMagic = 12582912f;
 
-    /// <summary>Below this the result has no exponent left; it becomes 0.</summary>
-    public const float SmallestExponent = -126f;
+    /// <summary>Below this the result may not be normal; it becomes 0.</summary>
+    public const float SmallestExponent = -125f;
 }
 
 /// <summary>AVX-512.</summary>
@@ -102,7 +106,9 @@ readonly unsafe struct Width512 : IVectorWidth<Vector512<float>>
         p = Vector512.FusedMultiplyAdd(p, f, Vector512.Create(Exp2Polynomial.C2));
         p = Vector512.FusedMultiplyAdd(p, f, Vector512.Create(Exp2Polynomial.C1));
         p = Vector512.FusedMultiplyAdd(p, f, Vector512<float>.One);
-        return Avx512F.Scale(p, x - f);
+        return Vector512.ConditionalSelect(
+            Vector512.GreaterThanOrEqual(x, Vector512.Create(Exp2Polynomial.SmallestExponent)),
+            Avx512F.Scale(p, x - f), Vector512<float>.Zero);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -116,12 +122,22 @@ readonly unsafe struct Width512 : IVectorWidth<Vector512<float>>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool AnyGreater(Vector512<float> a, Vector512<float> b) => Vector512.GreaterThanAny(a, b);
 
+    // Into registers: the form that writes to memory is many times slower on Zen 4.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static int Collect(float* source, Vector512<float> bound, int firstId, float* values, int* ids)
+    {
+        Vector512<float> value = Vector512.Load(source), mask = Vector512.GreaterThanOrEqual(value, bound);
+        ulong bits = mask.ExtractMostSignificantBits();
+        if (bits == 0) return 0;
+        Avx512F.Compress(value, mask, value).Store(values);
+        Vector512<int> numbers = Vector512<int>.Indices + Vector512.Create(firstId);
+        Avx512F.Compress(numbers, mask.AsInt32(), numbers).Store(ids);
+        return BitOperations.PopCount(bits);
+    }
+
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector128<float> MaxOf4(Vector512<float> value) =>
         Width256.MaxOf4(Avx.Max(value.GetLower(), value.GetUpper()));
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static float Sum(Vector512<float> value) => Width256.Sum(value.GetLower() + value.GetUpper());
 }
 
 /// <summary>AVX2 and FMA.</summary>
@@ -182,11 +198,21 @@ readonly unsafe struct Width256 : IVectorWidth<Vector256<float>>
     public static bool AnyGreater(Vector256<float> a, Vector256<float> b) => Vector256.GreaterThanAny(a, b);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector128<float> MaxOf4(Vector256<float> value) =>
-        Sse.Max(value.GetLower(), value.GetUpper());
+    public static int Collect(float* source, Vector256<float> bound, int firstId, float* values, int* ids)
+    {
+        int count = 0;
+        for (uint mask = MaskAtLeast(Load(source), bound); mask != 0; mask &= mask - 1)
+        {
+            int lane = BitOperations.TrailingZeroCount(mask);
+            values[count] = source[lane];
+            ids[count++] = firstId + lane;
+        }
+        return count;
+    }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static float Sum(Vector256<float> value) => Width128.Sum(value.GetLower() + value.GetUpper());
+    public static Vector128<float> MaxOf4(Vector256<float> value) =>
+        Sse.Max(value.GetLower(), value.GetUpper());
 }
 
 /// <summary>Any hardware with 128-bit vectors: SSE, Arm's AdvSimd.</summary>
@@ -250,8 +276,18 @@ readonly unsafe struct Width128 : IVectorWidth<Vector128<float>>
     public static bool AnyGreater(Vector128<float> a, Vector128<float> b) => Vector128.GreaterThanAny(a, b);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector128<float> MaxOf4(Vector128<float> value) => value;
+    public static int Collect(float* source, Vector128<float> bound, int firstId, float* values, int* ids)
+    {
+        int count = 0;
+        for (uint mask = MaskAtLeast(Load(source), bound); mask != 0; mask &= mask - 1)
+        {
+            int lane = BitOperations.TrailingZeroCount(mask);
+            values[count] = source[lane];
+            ids[count++] = firstId + lane;
+        }
+        return count;
+    }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static float Sum(Vector128<float> value) => value[0] + value[2] + (value[1] + value[3]);
+    public static Vector128<float> MaxOf4(Vector128<float> value) => value;
 }

@@ -64,7 +64,7 @@ public abstract class SamplingKernels
 
     /// <summary>Writes value and index of every x[i] ≥ threshold, in order; returns their number. maxima: of
     /// <see cref="BlockMaxima"/>; blocks below the threshold are not read. values, ids: [x.Length], as all may
-    /// qualify.</summary>
+    /// qualify; what stands behind the written ones afterwards is undefined.</summary>
     public abstract int Collect(
         ReadOnlySpan<float> x, ReadOnlySpan<float> maxima, float threshold, Span<float> values, Span<int> ids);
 

@@ -4,18 +4,20 @@ using System.Runtime.Intrinsics;
 
 namespace Vllm.Kernels.Cpu.Sampling;
 
-/// <summary>The kernels for one vector width. Rests that fill no vector take a padded copy or a scalar loop.</summary>
+/// <summary>The kernels for one vector width. Rests that fill no vector take a padded copy or a scalar loop.
+/// Sums are those of 32 lanes whatever the width, added up in one order: a seed draws the same tokens from the same logits
+/// at every width.</summary>
 sealed unsafe class VectorSamplingKernels<TVector, TWidth> : SamplingKernels
     where TVector : unmanaged
     where TWidth : struct, IVectorWidth<TVector>
 {
     const float Log2E = 1.44269504f;
 
-    /// <summary>Exponents below it give a weight of 0, and so do NaN and minus infinity, which become it.</summary>
-    const float NoWeight = -150f;
-
     /// <summary>Lane sums go to double after so many elements: at most 64 roundings each.</summary>
     const int MassBlock = 2048;
+
+    /// <summary>Half of the lanes of a sum; a vector is a part of it.</summary>
+    const int HalfLanes = 16;
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     public override int Argmax(ReadOnlySpan<float> x)
@@ -83,27 +85,45 @@ sealed unsafe class VectorSamplingKernels<TVector, TWidth> : SamplingKernels
         fixed (float* p = x)
         {
             int start = 0;
+            float* lanes = stackalloc float[HalfLanes];
             for (; start + SumBlock <= length; start += SumBlock)
             {
-                TVector s0 = TWidth.Create(0), s1 = s0;
-                for (int i = start; i < start + SumBlock; i += 2 * TWidth.Count)
+                for (int part = 0; part < HalfLanes; part += TWidth.Count)
                 {
-                    s0 = TWidth.Add(s0, Weight(TWidth.Load(p + i), largest, scale));
-                    s1 = TWidth.Add(s1, Weight(TWidth.Load(p + i + TWidth.Count), largest, scale));
+                    TVector s0 = TWidth.Create(0), s1 = s0;
+                    for (int i = start + part; i < start + SumBlock; i += 2 * HalfLanes)
+                    {
+                        s0 = TWidth.Add(s0, Weight(TWidth.Load(p + i), largest, scale));
+                        s1 = TWidth.Add(s1, Weight(TWidth.Load(p + i + HalfLanes), largest, scale));
+                    }
+                    TWidth.Store(TWidth.Add(s0, s1), lanes + part);
                 }
-                float sum = TWidth.Sum(TWidth.Add(s0, s1));
+                float sum = SumOfLanes(lanes);
                 sums[start / SumBlock] = sum;
                 total += sum;
             }
             if (start == length) return total;
 
-            TVector rest = TWidth.Create(0);
             float* padded = stackalloc float[TWidth.Count];
-            for (; start < length; start += TWidth.Count)
-                rest = TWidth.Add(rest, Weight(LoadPadded(p + start, length - start, padded), largest, scale));
-            sums[(length - 1) / SumBlock] = TWidth.Sum(rest);
-            return total + TWidth.Sum(rest);
+            for (int part = 0; part < HalfLanes; part += TWidth.Count)
+            {
+                TVector rest = TWidth.Create(0);
+                for (int i = start + part; i < length; i += HalfLanes)
+                    rest = TWidth.Add(rest, Weight(LoadPadded(p + i, length - i, padded), largest, scale));
+                TWidth.Store(rest, lanes + part);
+            }
+            sums[(length - 1) / SumBlock] = SumOfLanes(lanes);
+            return total + SumOfLanes(lanes);
         }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    static float SumOfLanes(float* lanes)
+    {
+        Vector128<float> even = Vector128.Load(lanes) + Vector128.Load(lanes + 8);
+        Vector128<float> odd = Vector128.Load(lanes + 4) + Vector128.Load(lanes + 12);
+        Vector128<float> sum = even + odd;
+        return sum[0] + sum[2] + (sum[1] + sum[3]);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
@@ -125,11 +145,8 @@ sealed unsafe class VectorSamplingKernels<TVector, TWidth> : SamplingKernels
 
     /// <summary>2^((x - max)·scale).</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    static TVector Weight(TVector x, TVector max, TVector scale)
-    {
-        TVector exponent = TWidth.Multiply(TWidth.Subtract(x, max), scale);
-        return TWidth.Exp2(TWidth.MaxIgnoringNaN(exponent, TWidth.Create(NoWeight)));
-    }
+    static TVector Weight(TVector x, TVector max, TVector scale) =>
+        TWidth.Exp2(TWidth.Multiply(TWidth.Subtract(x, max), scale));
 
     static TVector LoadPadded(float* p, int length, float* padded)
     {
@@ -164,14 +181,7 @@ sealed unsafe class VectorSamplingKernels<TVector, TWidth> : SamplingKernels
                 if (!(m[start / MaximaBlock] >= threshold)) continue;
                 int end = Math.Min(start + MaximaBlock, length), i = start;
                 for (; i + TWidth.Count <= end; i += TWidth.Count)
-                {
-                    for (uint mask = TWidth.MaskAtLeast(TWidth.Load(p + i), bound); mask != 0; mask &= mask - 1)
-                    {
-                        int found = i + BitOperations.TrailingZeroCount(mask);
-                        v[count] = p[found];
-                        id[count++] = found;
-                    }
-                }
+                    count += TWidth.Collect(p + i, bound, i, v + count, id + count); // count ≤ i: room for a whole vector
                 for (; i < end; i++)
                 {
                     if (!(p[i] >= threshold)) continue;
@@ -226,22 +236,25 @@ sealed unsafe class VectorSamplingKernels<TVector, TWidth> : SamplingKernels
         TVector bound = TWidth.Create(threshold);
         fixed (float* v = values, w = weights[..length])
         {
-            while (i + TWidth.Count <= length)
+            float* lanes = stackalloc float[HalfLanes];
+            while (i + HalfLanes <= length)
             {
-                int end = Math.Min(i + MassBlock, length);
-                TVector s0 = TWidth.Create(0), s1 = s0;
-                for (; i + 2 * TWidth.Count <= end; i += 2 * TWidth.Count)
+                int numRows = (Math.Min(i + MassBlock, length) - i) / HalfLanes, end = i + numRows * HalfLanes;
+                for (int part = 0; part < HalfLanes; part += TWidth.Count)
                 {
-                    s0 = TWidth.Add(s0, TWidth.SelectAtLeast(TWidth.Load(v + i), bound, TWidth.Load(w + i)));
-                    int j = i + TWidth.Count;
-                    s1 = TWidth.Add(s1, TWidth.SelectAtLeast(TWidth.Load(v + j), bound, TWidth.Load(w + j)));
+                    TVector s0 = TWidth.Create(0), s1 = s0;
+                    int j = i + part;
+                    for (; j + HalfLanes < end; j += 2 * HalfLanes)
+                    {
+                        s0 = TWidth.Add(s0, TWidth.SelectAtLeast(TWidth.Load(v + j), bound, TWidth.Load(w + j)));
+                        int k = j + HalfLanes;
+                        s1 = TWidth.Add(s1, TWidth.SelectAtLeast(TWidth.Load(v + k), bound, TWidth.Load(w + k)));
+                    }
+                    if (j < end) s0 = TWidth.Add(s0, TWidth.SelectAtLeast(TWidth.Load(v + j), bound, TWidth.Load(w + j)));
+                    TWidth.Store(TWidth.Add(s0, s1), lanes + part);
                 }
-                if (i + TWidth.Count <= end)
-                {
-                    s0 = TWidth.Add(s0, TWidth.SelectAtLeast(TWidth.Load(v + i), bound, TWidth.Load(w + i)));
-                    i += TWidth.Count;
-                }
-                mass += TWidth.Sum(TWidth.Add(s0, s1));
+                mass += SumOfLanes(lanes);
+                i = end;
             }
             for (; i < length; i++)
                 if (v[i] >= threshold)

@@ -1,0 +1,65 @@
+using System.Reflection;
+using System.Runtime.Loader;
+
+namespace Vllm.Engine;
+
+/// <summary>Makes a <see cref="LogitsProcessor"/> by name: <c>Namespace.Type, path/to/assembly.dll</c>. The assembly's
+/// own dependencies are found beside it.</summary>
+public static class LogitsProcessorLoader
+{
+    /// <exception cref="ArgumentException">There is no such processor; says what was found.</exception>
+    public static LogitsProcessor Load(string name)
+    {
+        int comma = name.IndexOf(',');
+        string typeName = comma < 0 ? "" : name[..comma].Trim();
+        string path = name[(comma + 1)..].Trim();
+        if (typeName is "" || path is "")
+            throw new ArgumentException($"'{name}' is no logits processor; write Namespace.Type, path/to/assembly.dll");
+
+        Type type = LoadAssembly(path).GetType(typeName)
+            ?? throw new ArgumentException($"{path} has no type {typeName}; name it with its namespace");
+        if (!type.IsSubclassOf(typeof(LogitsProcessor)) || type.IsAbstract)
+            throw new ArgumentException($"{typeName} is no class derived from {typeof(LogitsProcessor).FullName}");
+        return Create(type);
+    }
+
+    static Assembly LoadAssembly(string path)
+    {
+        string full = Path.GetFullPath(path);
+        if (!File.Exists(full)) throw new ArgumentException($"there is no file {path}");
+        try
+        {
+            return new PluginContext(full).LoadFromAssemblyPath(full);
+        }
+        catch (Exception e) when (e is BadImageFormatException or FileLoadException)
+        {
+            throw new ArgumentException($"{path} is no .NET assembly that can be loaded: {e.Message}", e);
+        }
+    }
+
+    static LogitsProcessor Create(Type type)
+    {
+        if (type.GetConstructor([]) is null)
+            throw new ArgumentException($"{type.FullName} needs a public constructor without parameters");
+        try
+        {
+            return (LogitsProcessor)Activator.CreateInstance(type)!;
+        }
+        catch (TargetInvocationException e)
+        {
+            throw new ArgumentException($"making a {type.FullName} failed: {e.InnerException!.Message}", e.InnerException);
+        }
+    }
+
+    /// <summary>What the program has itself comes from there, so that both sides mean the same types.</summary>
+    sealed class PluginContext(string path) : AssemblyLoadContext(name: path)
+    {
+        readonly AssemblyDependencyResolver _resolver = new(path);
+
+        protected override Assembly? Load(AssemblyName assemblyName)
+        {
+            bool isOurs = Default.Assemblies.Any(loaded => loaded.GetName().Name == assemblyName.Name);
+            return !isOurs && _resolver.ResolveAssemblyToPath(assemblyName) is { } file ? LoadFromAssemblyPath(file) : null;
+        }
+    }
+}
