@@ -13,7 +13,7 @@ sealed class SequenceOutput(
     readonly bool _keepsAll = samplingParams.OutputKind != OutputKind.Delta;
     readonly StringBuilder _text = new();
     readonly List<int> _tokenIds = [];
-    readonly List<TokenLogprobs>? _logprobs = samplingParams.Logprobs is null ? null : [];
+    readonly List<TokenLogprobs>? _logprobs = samplingParams.NumLogprobs is null ? null : [];
     double _cumulativeLogprob;
     int _numCachedTokens;
     int _numPreemptions;

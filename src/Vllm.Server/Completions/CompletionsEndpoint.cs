@@ -1,3 +1,4 @@
+using System.Text.Json;
 using Microsoft.AspNetCore.Http;
 using Vllm.Server.Generation;
 using Vllm.Server.Requests;
@@ -8,14 +9,16 @@ namespace Vllm.Server.Completions;
 /// parameters, 4. run the prompts at the same time, 5. answer with all choices or with a stream.</summary>
 sealed class CompletionsEndpoint(Generator generator)
 {
-    public async Task Handle(HttpContext context)
+    public async Task Handle(HttpContext context) => await Handle(context, await JsonBody.Read(context.Request));
+
+    public async Task Handle(HttpContext context, JsonElement body)
     {
         // 1.
-        CompletionRequest request = CompletionRequest.Parse(await JsonBody.Read(context.Request));
+        CompletionRequest request = CompletionRequest.Parse(body, generator.Rules);
         GenerationFields fields = request.Generation;
         generator.Models.Require(fields.Model);
-        generator.Admit();
         string id = Generator.RequestId(context, "cmpl-", fields.RequestId);
+        using ActiveRequests.Admission admission = await generator.Admit(id, request.Prompts.Count, fields.N, context);
 
         // 2.
         EncodedPrompt[] prompts = [.. request.Prompts.Select(p => Encode(request, p))];
@@ -27,7 +30,8 @@ sealed class CompletionsEndpoint(Generator generator)
         int priority = Generator.Priority(context, fields);
         IAsyncEnumerable<(int Index, RequestOutput Output)> outputs = PromptOutputs.Merge(
             prompts.Length,
-            (i, aborted) => generator.Generate(id, prompts[i].TokenIds, samplingParams[i], fields, priority, aborted),
+            (i, aborted) => generator.Generate(
+                admission, prompts[i].TokenIds, samplingParams[i], fields, priority, aborted),
             context.RequestAborted);
 
         // 5.

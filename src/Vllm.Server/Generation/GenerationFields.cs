@@ -44,6 +44,8 @@ sealed record GenerationFields
     public required IReadOnlyList<int>? AllowedTokenIds { get; init; }
     public required IReadOnlyList<string> BadWords { get; init; }
     public required int? PromptLogprobs { get; init; }
+    public required IReadOnlyList<int>? LogprobTokenIds { get; init; }
+    public required RepetitionDetectionParams? RepetitionDetection { get; init; }
 
     public static GenerationFields Read(RequestFields fields)
     {
@@ -85,6 +87,8 @@ sealed record GenerationFields
             AllowedTokenIds = fields.IntList("allowed_token_ids"),
             BadWords = fields.StringList("bad_words"),
             PromptLogprobs = fields.Int("prompt_logprobs"),
+            LogprobTokenIds = fields.IntList("logprob_token_ids"),
+            RepetitionDetection = ReadRepetitionDetection(fields),
         };
     }
 
@@ -102,6 +106,18 @@ sealed record GenerationFields
         static bool Fits(JsonElement value) => value.ValueKind != JsonValueKind.Number
             || LaxValue.TryInteger(value, out Int128 number) is not null
             || number >= long.MinValue && number <= ulong.MaxValue;
+    }
+
+    static RepetitionDetectionParams? ReadRepetitionDetection(RequestFields fields)
+    {
+        if (!fields.TryGet("repetition_detection", out JsonElement value)) return null;
+        var members = new RequestFields(value);
+        return new RepetitionDetectionParams
+        {
+            MaxPatternSize = members.Int("max_pattern_size") ?? 0,
+            MinPatternSize = members.Int("min_pattern_size") ?? 0,
+            MinCount = members.Int("min_count") ?? 0,
+        };
     }
 
     static Dictionary<int, float>? ReadLogitBias(RequestFields fields)
@@ -143,7 +159,10 @@ sealed record GenerationFields
             IgnoreEos = IgnoreEos,
             MaxTokens = (int)Int128.Clamp(maxTokens, int.MinValue, int.MaxValue),
             MinTokens = MinTokens,
-            Logprobs = logprobs,
+            // Given tokens are reported in place of the most likely ones, however many were asked for.
+            Logprobs = LogprobTokenIds is null ? logprobs : null,
+            LogprobTokenIds = LogprobTokenIds,
+            RepetitionDetection = RepetitionDetection,
             PromptLogprobs = promptLogprobs,
             SkipSpecialTokens = SkipSpecialTokens,
             SpacesBetweenSpecialTokens = SpacesBetweenSpecialTokens,

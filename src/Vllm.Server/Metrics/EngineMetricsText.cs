@@ -1,12 +1,13 @@
 using Vllm.Engine.Metrics;
 using Vllm.Engine.Requests;
+using Vllm.Server.Generation;
 using Vllm.Server.Protocol;
 
 namespace Vllm.Server.Metrics;
 
 /// <summary>The engine's metrics under vLLM's names. Families of features that do not exist (external caches, media,
 /// sleep) stay at zero, so that dashboards made for vLLM find what they ask for.</summary>
-sealed class EngineMetricsText(EngineConfig config, EngineMetrics metrics, AdmissionRejections rejections)
+sealed class EngineMetricsText(EngineConfig config, EngineMetrics metrics, ActiveRequests active)
 {
     public void Write(PrometheusText text, PrometheusText unlabelledByEngine)
     {
@@ -15,7 +16,8 @@ sealed class EngineMetricsText(EngineConfig config, EngineMetrics metrics, Admis
         WriteRequestCounters(text);
         unlabelledByEngine.Counters("vllm:admission_rejections",
             "Number of admission attempts rejected by a queue limit, by reason.", "reason",
-            ("max_num_queued_reqs", rejections.Count), ("max_num_queued_tokens", 0));
+            ("max_num_queued_reqs", active.NumRejectedForRequests),
+            ("max_num_queued_tokens", active.NumRejectedForTokens));
         WriteTokenHistograms(text);
         WriteTimeHistograms(text);
         WriteCacheConfig(text);

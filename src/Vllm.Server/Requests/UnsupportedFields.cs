@@ -11,8 +11,8 @@ static class UnsupportedFields
     static readonly string[] WhenPresent =
     [
         "structured_outputs", "guided_json", "guided_regex", "guided_choice", "guided_grammar",
-        "guided_decoding_backend", "guided_whitespace_pattern", "logprob_token_ids", "repetition_detection",
-        "prompt_embeds", "kv_transfer_params", "ec_transfer_params", "mm_processor_kwargs", "media_io_kwargs",
+        "guided_decoding_backend", "guided_whitespace_pattern", "prompt_embeds",
+        "kv_transfer_params", "ec_transfer_params", "mm_processor_kwargs", "media_io_kwargs",
     ];
 
     static readonly string[] WhenTrue =
