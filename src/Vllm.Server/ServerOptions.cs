@@ -29,7 +29,7 @@ public sealed record ServerOptions
     /// <c>ssl.CERT_*</c>).</summary>
     public int SslCertReqs { get; init; }
 
-    /// <summary>OpenSSL names of the TLS 1.2 and 1.3 cipher suites to offer, joined by <c>:</c>; null = the
+    /// <summary>OpenSSL names of the cipher suites to offer to clients of TLS 1.2, joined by <c>:</c>; null = the
     /// system's choice. Linux only.</summary>
     public string? SslCiphers { get; init; }
 

@@ -30,7 +30,7 @@ static class ServerFlags
         .Value("--ssl-cert-reqs", ValueTypes.Int, o => o.SslCertReqs, (o, v) => o with { SslCertReqs = v },
             "Whether clients must show a certificate: 0 = no, 1 = may, 2 = must.")
         .Value("--ssl-ciphers", ValueTypes.OptionalText("SUITES"), o => o.SslCiphers, (o, v) => o with { SslCiphers = v },
-            "OpenSSL names of the cipher suites to offer, joined by colons.")
+            "OpenSSL names of the cipher suites to offer to clients of TLS 1.2, joined by colons.")
         .Pair("--enable-ssl-refresh", o => o.EnableSslRefresh, (o, v) => o with { EnableSslRefresh = v },
             "Read certificate and key anew when their files change.")
         .Value("--root-path", ValueTypes.OptionalText("PATH"), o => o.RootPath, (o, v) => o with { RootPath = v },

@@ -22,6 +22,7 @@ sealed class BatchChatEndpoint(Generator generator, ChatPrompts chatPrompts)
         using ActiveRequests.Admission admission = await generator.Admit(id, requests.Length, 1, context);
 
         ChatPrompt[] prompts = [.. requests.Select(r => ChatPrompt.Make(generator, chatPrompts, r))];
+        admission.CountPrompts(prompts.Sum(p => (long)p.TokenIds.Count));
         int priority = Generator.Priority(context, fields);
         var results = new RequestOutput[prompts.Length];
         await foreach ((int index, RequestOutput output) in PromptOutputs.Merge(

@@ -26,6 +26,7 @@ sealed record ChatCompletionRequest
         EarlyChecks.StreamOptions(fields);
         CheckLogprobs(fields);
         EarlyChecks.TokenIdLogprobs(fields, "set to true");
+        EarlyChecks.ThinkingTokenBudget(fields);
         ToolFields.Check(fields);
         Conversation.CheckGenerationPrompt(fields);
         EarlyChecks.CacheSalt(fields);

@@ -23,6 +23,7 @@ sealed class ChatCompletionsEndpoint(Generator generator, ChatPrompts chatPrompt
 
         // 2. 3. 4.
         ChatPrompt prompt = ChatPrompt.Make(generator, chatPrompts, request);
+        admission.CountPrompts(prompt.TokenIds.Count);
 
         // 5. Leaving the stream, or the client's leaving, aborts the request in the engine.
         IAsyncEnumerable<RequestOutput> outputs = generator.Generate(

@@ -28,6 +28,7 @@ sealed record CompletionRequest
         EarlyChecks.PromptLogprobs(fields);
         if (EarlyChecks.Number(fields, "logprobs") is { } logprobs) EarlyChecks.AtLeastMinusOne(logprobs, "logprobs");
         EarlyChecks.TokenIdLogprobs(fields, "set");
+        EarlyChecks.ThinkingTokenBudget(fields);
         RequirePrompt(fields);
         EarlyChecks.CacheSalt(fields);
         rules.Schema.Require("CompletionRequest", body);

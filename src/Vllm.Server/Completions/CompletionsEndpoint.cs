@@ -23,6 +23,8 @@ sealed class CompletionsEndpoint(Generator generator)
         // 2.
         EncodedPrompt[] prompts = [.. request.Prompts.Select(p => Encode(request, p))];
 
+        admission.CountPrompts(prompts.Sum(p => (long)p.TokenIds.Count));
+
         // 3.
         SamplingParams[] samplingParams = [.. prompts.Select(p => ToSamplingParams(request, p.TokenIds.Count))];
 

@@ -26,7 +26,7 @@ sealed class ActiveRequests(ServerOptions options, AsyncLLM engine)
     /// <param name="requestId">The id that the client sees.</param>
     /// <param name="numAnswers">Prompts times answers per prompt.</param>
     /// <param name="cancellationToken">The client has gone.</param>
-    /// <exception cref="RequestException">503: a limit is reached.</exception>
+    /// <exception cref="RequestException">503: too many are under way.</exception>
     public async ValueTask<Admission> Enter(string requestId, long numAnswers, CancellationToken cancellationToken)
     {
         while (Volatile.Read(ref _resumed) is { } resumed) await resumed.Task.WaitAsync(cancellationToken);
@@ -38,16 +38,24 @@ sealed class ActiveRequests(ServerOptions options, AsyncLLM engine)
                 throw RequestException.QueueFull("The server has as many requests under way as it may "
                     + $"(--max-num-queued-reqs {options.MaxNumQueuedReqs}). Please retry later.");
             }
+            var admission = new Admission(this, requestId, numAnswers);
+            _numAnswers += numAnswers;
+            _admissions.Add(admission);
+            return admission;
+        }
+    }
+
+    void AddPrefillTokens(long numTokens)
+    {
+        lock (_gate)
+        {
             if (_numPrefillTokens >= options.MaxNumQueuedTokens)
             {
                 _numRejectedForTokens++;
                 throw RequestException.QueueFull("The server has as many prompt tokens waiting as it may "
                     + $"(--max-num-queued-tokens {options.MaxNumQueuedTokens}). Please retry later.");
             }
-            var admission = new Admission(this, requestId, numAnswers);
-            _numAnswers += numAnswers;
-            _admissions.Add(admission);
-            return admission;
+            _numPrefillTokens += numTokens;
         }
     }
 
@@ -102,22 +110,27 @@ sealed class ActiveRequests(ServerOptions options, AsyncLLM engine)
     public sealed class Admission(ActiveRequests owner, string requestId, long numAnswers) : IDisposable
     {
         readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
-        readonly Dictionary<string, int> _engineIds = []; // → prompt tokens that have no first token yet
+        readonly Dictionary<string, int> _numPromptTokens = []; // by the engine's id; 0 once there is a first token
+        long _numPrefillTokens;
 
         public string RequestId => requestId;
 
         public Task Ended => _ended.Task;
 
-        public IEnumerable<string> EngineIds => _engineIds.Keys;
+        public IEnumerable<string> EngineIds => _numPromptTokens.Keys;
 
-        /// <summary>A prompt of the request goes to the engine.</summary>
+        /// <summary>The prompts are tokenized: they count until each has its first token. Once.</summary>
+        /// <exception cref="RequestException">503: too many tokens wait already.</exception>
+        public void CountPrompts(long numTokens)
+        {
+            owner.AddPrefillTokens(numTokens);
+            _numPrefillTokens = numTokens;
+        }
+
+        /// <summary>A prompt goes to the engine, under an id of its own.</summary>
         public void Begin(string engineId, int numPromptTokens)
         {
-            lock (owner._gate)
-            {
-                _engineIds[engineId] = numPromptTokens;
-                owner._numPrefillTokens += numPromptTokens;
-            }
+            lock (owner._gate) _numPromptTokens[engineId] = numPromptTokens;
         }
 
         /// <summary>The prompt has its first token.</summary>
@@ -125,8 +138,11 @@ sealed class ActiveRequests(ServerOptions options, AsyncLLM engine)
         {
             lock (owner._gate)
             {
-                owner._numPrefillTokens -= _engineIds.GetValueOrDefault(engineId);
-                _engineIds[engineId] = 0;
+                if (!owner._admissions.Contains(this)) return;
+                int numTokens = _numPromptTokens.GetValueOrDefault(engineId);
+                _numPromptTokens[engineId] = 0;
+                _numPrefillTokens -= numTokens;
+                owner._numPrefillTokens -= numTokens;
             }
         }
 
@@ -136,7 +152,7 @@ sealed class ActiveRequests(ServerOptions options, AsyncLLM engine)
             {
                 if (!owner._admissions.Remove(this)) return;
                 owner._numAnswers -= numAnswers;
-                owner._numPrefillTokens -= _engineIds.Values.Sum(numTokens => (long)numTokens);
+                owner._numPrefillTokens -= _numPrefillTokens;
             }
             _ended.SetResult();
         }

@@ -118,23 +118,29 @@ sealed class TlsCertificate
 /// <summary>OpenSSL's names of cipher suites.</summary>
 static class CipherSuites
 {
+    /// <summary>Always offered: OpenSSL's lists of suites are about earlier versions only.</summary>
+    static readonly TlsCipherSuite[] OfTls13 =
+    [
+        TlsCipherSuite.TLS_AES_256_GCM_SHA384, TlsCipherSuite.TLS_CHACHA20_POLY1305_SHA256,
+        TlsCipherSuite.TLS_AES_128_GCM_SHA256,
+    ];
+
     /// <exception cref="ArgumentException">A name is unknown, or the system cannot choose suites.</exception>
     public static CipherSuitesPolicy Parse(string names)
     {
         if (!OperatingSystem.IsLinux())
             throw new ArgumentException("ssl_ciphers: this system does not let a program choose cipher suites.");
-        return new CipherSuitesPolicy(names.Split(':', StringSplitOptions.RemoveEmptyEntries).Select(Suite));
+        return new CipherSuitesPolicy(
+            OfTls13.Concat(names.Split(':', StringSplitOptions.RemoveEmptyEntries).Select(Suite)));
     }
 
     static TlsCipherSuite Suite(string name) => Enum.TryParse(IanaName(name), out TlsCipherSuite suite)
         ? suite
         : throw new ArgumentException($"ssl_ciphers: '{name}' is no cipher suite, such as ECDHE-RSA-AES128-GCM-SHA256.");
 
-    /// <summary><c>ECDHE-RSA-AES128-GCM-SHA256</c> is <c>TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256</c>; suites of TLS 1.3
-    /// have one name.</summary>
+    /// <summary><c>ECDHE-RSA-AES128-GCM-SHA256</c> is <c>TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256</c>.</summary>
     static string IanaName(string name)
     {
-        if (name.StartsWith("TLS_", StringComparison.Ordinal)) return name;
         string text = name.Replace("AES128", "AES_128").Replace("AES256", "AES_256").Replace('-', '_');
         int cipher = text.IndexOf("AES_", StringComparison.Ordinal);
         if (cipher < 0) cipher = text.IndexOf("CHACHA20", StringComparison.Ordinal);

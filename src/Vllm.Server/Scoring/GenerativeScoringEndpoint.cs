@@ -34,6 +34,7 @@ sealed class GenerativeScoringEndpoint(Generator generator)
 
         using ActiveRequests.Admission admission = await generator.Admit(id, items.Length, 1, context);
         int[][] prompts = [.. items.Select(item => Prompt(fields, item))];
+        admission.CountPrompts(prompts.Sum(p => (long)p.Length));
         SamplingParams samplingParams = generation.ToSamplingParams(
             new SamplingDefaults(), maxTokens: 1, logprobs: null, promptLogprobs: null);
         int priority = Generator.Priority(context, generation);

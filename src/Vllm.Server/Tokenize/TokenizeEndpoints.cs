@@ -38,6 +38,7 @@ sealed class TokenizeEndpoints(Generator generator, ChatPrompts chatPrompts)
     string RenderChat(RequestFields fields)
     {
         Conversation.CheckGenerationPrompt(fields);
+        UnsupportedFields.RefuseMediaArguments(fields);
         if (fields.TryGet("tools", out JsonElement tools) && tools.GetArrayLength() > 0)
             throw RequestException.NotSupportedYet("tools");
         return chatPrompts.Render(Conversation.Read(fields, generator.Options));

@@ -14,8 +14,7 @@ static class MissingFeatures
     /// <summary>Fields that ask for a feature whatever their value.</summary>
     static readonly string[] Fields =
     [
-        "structured_outputs", "mm_processor_kwargs", "media_io_kwargs",
-        "guided_json", "guided_regex", "guided_choice", "guided_grammar",
+        "structured_outputs", "guided_json", "guided_regex", "guided_choice", "guided_grammar",
     ];
 
     /// <summary>The feature, or null when the request uses none.</summary>
@@ -30,8 +29,7 @@ static class MissingFeatures
         if (Fields.FirstOrDefault(f => Has(body, f)) is { } field) return field;
         if (Has(body, "tools")) return "tools";
         if (Text(body, "use_beam_search") == "True") return "use_beam_search";
-        if (Has(body, "response_format") && !IsText(body.GetProperty("response_format"))) return "response_format";
-        return Text(body, "thinking_token_budget") is not ("" or "-1") ? "thinking_token_budget" : null;
+        return Has(body, "response_format") && !IsText(body.GetProperty("response_format")) ? "response_format" : null;
     }
 
     static bool Has(JsonElement body, string field) =>

@@ -25,7 +25,6 @@ public sealed class RequestTests
     [InlineData("guided_regex", "\"a\"")]
     [InlineData("use_beam_search", "true")]
     [InlineData("response_format", """{"type": "json_object"}""")]
-    [InlineData("thinking_token_budget", "5")]
     [InlineData("kv_transfer_params", """{"a": 1}""")]
     public void UnsupportedField_IsRefusedByName(string field, string value)
     {
