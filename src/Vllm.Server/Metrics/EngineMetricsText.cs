@@ -150,5 +150,16 @@ sealed class EngineMetricsText(EngineConfig config, EngineMetrics metrics, Activ
             "Average prefill throughput in tokens/s.", metrics.PromptThroughput.TokensPerSecond);
         text.Gauge("vllm:avg_generation_throughput_toks_per_s",
             "Average generation throughput in tokens/s.", metrics.GenerationThroughput.TokensPerSecond);
+        text.Counter("vllm:gpu_prefix_cache_queries", "Old name of vllm:prefix_cache_queries.", metrics.PrefixCacheQueries);
+        text.Counter("vllm:gpu_prefix_cache_hits", "Old name of vllm:prefix_cache_hits.", metrics.PrefixCacheHits);
+        text.Gauge("vllm:gpu_prefix_cache_hit_rate", "Share of queried tokens found in the prefix cache.",
+            (double)metrics.PrefixCacheHits / Math.Max(1, metrics.PrefixCacheQueries));
+        text.Gauge("vllm:cpu_cache_usage_perc", "CPU KV-cache usage, of the swap space that is no more.", 0);
+        text.Gauge("vllm:num_requests_swapped", "Number of requests swapped to CPU, which none is any more.", 0);
+        text.Histogram("vllm:time_per_output_token_seconds",
+            "Old name of vllm:inter_token_latency_seconds.", metrics.InterTokenLatency);
+        text.Histogram("vllm:time_in_queue_requests",
+            "Old name of vllm:request_queue_time_seconds.", metrics.QueueTime);
+        text.Histogram("vllm:request_params_best_of", "Old name of vllm:request_params_n.", metrics.RequestN);
     }
 }
