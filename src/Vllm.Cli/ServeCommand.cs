@@ -60,7 +60,8 @@ static class ServeCommand
         if (arguments.PortFile is { } file) WritePort(file, api.Address);
         await using StatsLog? stats = arguments.DisableLogStats ? null : new StatsLog(log, engine);
 
-        bool hasDied = await Task.WhenAny(shutdown.Requested, DeathOf(api, engine, environment, log)) != shutdown.Requested;
+        Task death = DeathOf(api, engine, environment, log);
+        bool hasDied = await Task.WhenAny(shutdown.Requested, death) == death;
         log.Info("Shutting down; Ctrl-C again ends the program at once.");
         await api.StopAsync();
         return hasDied ? 1 : 0;

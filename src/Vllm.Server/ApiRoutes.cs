@@ -126,7 +126,8 @@ sealed class ApiRoutes(WebApplication app, RouteForms forms, EndpointBoundary bo
     void MapNotSupported(string method, string path) =>
         Map(method, path, _ => throw RequestException.RouteNotSupportedYet(path));
 
-    /// <summary>Maps a path to an endpoint inside the error boundary, and tells <see cref="RouteForms"/> of it.</summary>
+    /// <summary>Maps a path to an endpoint inside the error boundary, and tells <see cref="RouteForms"/> of
+    /// it.</summary>
     void Map(string methods, string path, RequestDelegate endpoint, bool allowsTrailingSlash = false)
     {
         forms.Add(path);

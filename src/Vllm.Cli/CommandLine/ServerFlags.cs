@@ -21,15 +21,18 @@ static class ServerFlags
         .Group("Frontend")
         .Value("--uds", ValueTypes.OptionalText("PATH"), o => o.Uds, (o, v) => o with { Uds = v },
             "Unix domain socket to listen on in place of host and port.")
-        .Value("--ssl-certfile", ValueTypes.OptionalText("FILE"), o => o.SslCertfile, (o, v) => o with { SslCertfile = v },
+        .Value("--ssl-certfile", ValueTypes.OptionalText("FILE"),
+            o => o.SslCertfile, (o, v) => o with { SslCertfile = v },
             "PEM file with the server's certificate and those that signed it; serves HTTPS.")
         .Value("--ssl-keyfile", ValueTypes.OptionalText("FILE"), o => o.SslKeyfile, (o, v) => o with { SslKeyfile = v },
             "PEM file with the certificate's private key.")
-        .Value("--ssl-ca-certs", ValueTypes.OptionalText("FILE"), o => o.SslCaCerts, (o, v) => o with { SslCaCerts = v },
+        .Value("--ssl-ca-certs", ValueTypes.OptionalText("FILE"),
+            o => o.SslCaCerts, (o, v) => o with { SslCaCerts = v },
             "PEM file with the authorities that client certificates must come from.")
         .Value("--ssl-cert-reqs", ValueTypes.Int, o => o.SslCertReqs, (o, v) => o with { SslCertReqs = v },
             "Whether clients must show a certificate: 0 = no, 1 = may, 2 = must.")
-        .Value("--ssl-ciphers", ValueTypes.OptionalText("SUITES"), o => o.SslCiphers, (o, v) => o with { SslCiphers = v },
+        .Value("--ssl-ciphers", ValueTypes.OptionalText("SUITES"),
+            o => o.SslCiphers, (o, v) => o with { SslCiphers = v },
             "OpenSSL names of the cipher suites to offer to clients of TLS 1.2, joined by colons.")
         .Pair("--enable-ssl-refresh", o => o.EnableSslRefresh, (o, v) => o with { EnableSslRefresh = v },
             "Read certificate and key anew when their files change.")

@@ -5,7 +5,8 @@ namespace Vllm.Cli.Serving;
 /// <summary>Writes what the HTTP server logs to the program's log.</summary>
 sealed class ServerLogProvider(Log log) : ILoggerProvider
 {
-    public ILogger CreateLogger(string categoryName) => new Category(log, isHttp: categoryName.StartsWith("uvicorn", StringComparison.Ordinal));
+    public ILogger CreateLogger(string categoryName) =>
+        new Category(log, isHttp: categoryName.StartsWith("uvicorn", StringComparison.Ordinal));
 
     public void Dispose() { }
 

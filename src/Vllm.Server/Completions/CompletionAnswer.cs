@@ -171,7 +171,8 @@ sealed class CompletionAnswer(
             (true, false) => ([.. promptTokenIds, .. output.TokenIds], [.. result.PromptLogprobs!, .. output.Logprobs]),
         };
         writer.WriteCompletion(
-            json, tokenIds, logprobs, numTop, echoes ? promptTokenIds.Count : 0, showsAll: Fields.LogprobTokenIds is not null);
+            json, tokenIds, logprobs, numTop, echoes ? promptTokenIds.Count : 0,
+            showsAll: Fields.LogprobTokenIds is not null);
     }
 
     /// <summary>What a stream remembers of a choice.</summary>

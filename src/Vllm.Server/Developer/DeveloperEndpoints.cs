@@ -7,7 +7,8 @@ using Vllm.Server.Requests;
 
 namespace Vllm.Server.Developer;
 
-/// <summary>The routes of <c>VLLM_SERVER_DEV_MODE=1</c>: they let whoever reaches the server change its state.</summary>
+/// <summary>The routes of <c>VLLM_SERVER_DEV_MODE=1</c>: they let whoever reaches the server change its
+/// state.</summary>
 sealed class DeveloperEndpoints(AsyncLLM engine, ActiveRequests active)
 {
     /// <summary>Routes of the same mode for what does not exist here.</summary>
@@ -80,7 +81,9 @@ sealed class DeveloperEndpoints(AsyncLLM engine, ActiveRequests active)
             var fields = new RequestFields(await JsonBody.Read(context.Request));
             if (fields.TryGet("request_ids", out JsonElement list))
             {
-                if (list.ValueKind != JsonValueKind.Array || list.EnumerateArray().Any(i => i.ValueKind != JsonValueKind.String))
+                bool isListOfTexts = list.ValueKind == JsonValueKind.Array
+                    && list.EnumerateArray().All(id => id.ValueKind == JsonValueKind.String);
+                if (!isListOfTexts)
                     throw RequestException.BadRequest("request_ids must be a list of strings.", "request_ids");
                 ids = fields.StringList("request_ids");
             }

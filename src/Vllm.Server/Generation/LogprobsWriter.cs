@@ -63,7 +63,8 @@ sealed class LogprobsWriter(TokenText tokenText, bool asIds)
             // Characters do not go on from the prompt into the answer.
             if (i == numPromptTokens && i > 0) _context.Clear();
             string token = Text(tokenIds[i]);
-            rows.Add(new Row(token, _textOffset, logprobs[i], TopByText(logprobs[i], showsAll && i >= numPromptTokens ? -1 : numTop)));
+            int numShown = showsAll && i >= numPromptTokens ? -1 : numTop;
+            rows.Add(new Row(token, _textOffset, logprobs[i], TopByText(logprobs[i], numShown)));
             _textOffset += TokenText.Length(token);
             if (logprobs[i] is not null) Advance(tokenIds[i]);
         }

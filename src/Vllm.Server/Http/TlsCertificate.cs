@@ -136,7 +136,7 @@ static class CipherSuites
 
     static TlsCipherSuite Suite(string name) => Enum.TryParse(IanaName(name), out TlsCipherSuite suite)
         ? suite
-        : throw new ArgumentException($"ssl_ciphers: '{name}' is no cipher suite, such as ECDHE-RSA-AES128-GCM-SHA256.");
+        : throw new ArgumentException($"ssl_ciphers: '{name}' is no suite, such as ECDHE-RSA-AES128-GCM-SHA256.");
 
     /// <summary><c>ECDHE-RSA-AES128-GCM-SHA256</c> is <c>TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256</c>.</summary>
     static string IanaName(string name)
