@@ -41,7 +41,7 @@ public sealed class MetricsReplayTests
         {
             RecordedExchange exchange = recorded.Exchanges[0];
             Answer answer = await Answer.Send(server.Client, exchange);
-            if (ExchangeComparison.Difference(recorded, exchange, answer, []) is { } difference)
+            if (ExchangeComparison.Difference(recorded, exchange, answer) is { } difference)
                 failures.Add($"{recorded.Name}: {difference}");
         }
         Assert.True(failures.Count == 0, $"{failures.Count} differences:\n{string.Join('\n', failures)}");

@@ -13,9 +13,8 @@ sealed class RunServer : IAsyncDisposable
     readonly AsyncLLM _engine;
     readonly ApiServer _server;
 
-    RunServer(AsyncLLM engine, ApiServer server, IReadOnlyList<string> incomparableMembers)
+    RunServer(AsyncLLM engine, ApiServer server)
     {
-        IncomparableMembers = incomparableMembers;
         _engine = engine;
         _server = server;
         var connection = new SocketsHttpHandler
@@ -33,8 +32,6 @@ sealed class RunServer : IAsyncDisposable
 
     public HttpClient Client { get; }
 
-    public IReadOnlyList<string> IncomparableMembers { get; }
-
     /// <summary>Starts it, or skips the test when the product has not got the run's flags or architecture
     /// yet.</summary>
     public static async Task<RunServer> Start(RecordedRun run)
@@ -51,7 +48,7 @@ sealed class RunServer : IAsyncDisposable
         {
             Assert.Skip($"not supported yet: {e.Message}");
         }
-        return new RunServer(engine, await ApiServer.StartAsync(settings.Server, engine), settings.IncomparableMembers);
+        return new RunServer(engine, await ApiServer.StartAsync(settings.Server, engine, settings.Environment));
     }
 
     public async ValueTask DisposeAsync()
@@ -74,18 +71,8 @@ sealed class RunSettings
 
     static readonly HashSet<string> WithoutMeaningHere = ["--enforce-eager"];
 
-    /// <summary>Flags of features that are not there yet, with the member of answers that they change.</summary>
-    static readonly Dictionary<string, string> ChangedMembers = new()
-    {
-        ["--fingerprint-mode"] = "system_fingerprint",
-        ["--fingerprint-value"] = "system_fingerprint",
-        ["--enable-per-request-metrics"] = "metrics",
-        ["--enable-tokenizer-info-endpoint"] = "",
-    };
-
     readonly Queue<string> _flags;
     readonly List<string> _unknown = [];
-    readonly List<string> _incomparable = [];
 
     public RunSettings(RecordedRun run)
     {
@@ -98,6 +85,9 @@ sealed class RunSettings
             BlockSize = RecordedBlockSize,
         };
         Server = new ServerOptions { Host = "127.0.0.1", Port = 0, ApiKeyScope = ApiKeyScope.V1 };
+        JsonElement variables = run.Settings.GetProperty("environment");
+        Environment = ServerEnvironment.Read(name =>
+            variables.TryGetProperty(name, out JsonElement value) ? value.GetString() : null);
         while (_flags.TryDequeue(out string? flag)) Apply(flag, run);
     }
 
@@ -105,10 +95,9 @@ sealed class RunSettings
 
     public ServerOptions Server { get; private set; }
 
-    public IReadOnlyList<string> UnknownFlags => _unknown;
+    public ServerEnvironment Environment { get; }
 
-    /// <summary>Members of answers that the run's flags change and ours do not.</summary>
-    public IReadOnlyList<string> IncomparableMembers => _incomparable;
+    public IReadOnlyList<string> UnknownFlags => _unknown;
 
     void Apply(string flag, RecordedRun run)
     {
@@ -130,6 +119,9 @@ sealed class RunSettings
                 break;
             case "--scheduling-policy":
                 Engine = Engine with { SchedulingPolicy = Enum.Parse<SchedulingPolicy>(Value(), true) };
+                break;
+            case "--hf-overrides":
+                Engine = Engine with { Model = OverriddenModel.Make(Engine.Model, Value()) };
                 break;
             case "--chat-template":
                 Value();
@@ -154,9 +146,14 @@ sealed class RunSettings
             case "--trust-request-chat-template": Server = Server with { TrustRequestChatTemplate = true }; break;
             case "--allow-credentials": Server = Server with { AllowCredentials = true }; break;
             case "--allowed-origins": Server = Server with { AllowedOrigins = JsonList() }; break;
+            case "--fingerprint-mode":
+                Server = Server with { FingerprintMode = Enum.Parse<FingerprintMode>(Value(), true) };
+                break;
+            case "--fingerprint-value": Server = Server with { FingerprintValue = Value() }; break;
+            case "--enable-per-request-metrics": Server = Server with { EnablePerRequestMetrics = true }; break;
+            case "--enable-tokenizer-info-endpoint": Server = Server with { EnableTokenizerInfoEndpoint = true }; break;
             default:
-                if (ChangedMembers.TryGetValue(flag, out string? member)) _incomparable.Add(member);
-                else if (!WithoutMeaningHere.Contains(flag)) _unknown.Add(flag);
+                if (!WithoutMeaningHere.Contains(flag)) _unknown.Add(flag);
                 Values();
                 break;
         }
