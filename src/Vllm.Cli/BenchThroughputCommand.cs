@@ -9,6 +9,10 @@ namespace Vllm.Cli;
 sealed record BenchThroughputArguments : CommandArguments
 {
     public DatasetArguments Dataset { get; init; } = new();
+    /// <summary>The only engine here; a flag of vLLM's scripts.</summary>
+    public string Backend { get; init; } = "vllm";
+    /// <summary>There is no other.</summary>
+    public bool AsyncEngine { get; init; } = true;
     public int NumWarmups { get; init; }
     public int N { get; init; } = 1;
     public bool DisableDetokenize { get; init; }
@@ -24,6 +28,10 @@ static class BenchThroughputCommand
         new BenchThroughputArguments(),
         new OptionTable<BenchThroughputArguments>()
             .Include(DatasetArguments.Table(), args => args.Dataset, (args, v) => args with { Dataset = v })
+            .Value("--backend", ValueTypes.Choice("vllm"), args => args.Backend, (args, v) => args with { Backend = v },
+                "This engine.")
+            .Switch("--async-engine", args => args.AsyncEngine, (args, v) => args with { AsyncEngine = v },
+                "Always on.")
             .Value("--num-warmups", ValueTypes.Int, args => args.NumWarmups, (args, v) => args with { NumWarmups = v },
                 "Requests to run before, one after the other.")
             .Value("--n", ValueTypes.Int, args => args.N, (args, v) => args with { N = v }, "Answers per prompt.")

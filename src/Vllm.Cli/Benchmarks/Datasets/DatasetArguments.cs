@@ -35,6 +35,7 @@ sealed record DatasetArguments
     public bool IsSynthetic => EffectiveName is "random" or "prefix_repetition";
 
     public static OptionTable<DatasetArguments> Table() => new OptionTable<DatasetArguments>()
+        .Group("Data set")
         .Value("--dataset-name",
             ValueTypes.Choice<string?>([.. ((string[])["random", "sharegpt", "sonnet", "custom", "prefix_repetition"])
                 .Select(name => (name, (string?)name))]),
@@ -128,7 +129,7 @@ sealed record DatasetArguments
             case "random":
                 return Random().Sample(NumPrompts, random, vocabSize);
             case "prefix_repetition":
-                BenchRequest[] repeated = Prefixes().Sample(NumPrompts, random);
+                BenchRequest[] repeated = Prefixes().Sample(NumPrompts, random, vocabSize);
                 order?.Shuffle(repeated);
                 return repeated;
             case "sonnet":

@@ -45,14 +45,14 @@ sealed record RandomDataset(int InputLen, int OutputLen, int PrefixLen, double I
 sealed record PrefixRepetition(int PrefixLen, int SuffixLen, int NumPrefixes, int OutputLen)
 {
     /// <summary>As many requests for each prefix as are whole; prefix by prefix.</summary>
-    public BenchRequest[] Sample(int numPrompts, Random random)
+    public BenchRequest[] Sample(int numPrompts, Random random, int vocabSize = int.MaxValue)
     {
         var requests = new List<BenchRequest>();
         for (int i = 0; i < NumPrefixes; i++)
         {
-            int[] prefix = RandomPrompts.Next(random, PrefixLen);
+            int[] prefix = RandomPrompts.Next(random, PrefixLen, vocabSize);
             for (int j = 0; j < numPrompts / NumPrefixes; j++)
-                requests.Add(new([.. prefix, .. RandomPrompts.Next(random, SuffixLen)], OutputLen));
+                requests.Add(new([.. prefix, .. RandomPrompts.Next(random, SuffixLen, vocabSize)], OutputLen));
         }
         return [.. requests];
     }

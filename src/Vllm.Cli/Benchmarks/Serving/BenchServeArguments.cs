@@ -139,6 +139,13 @@ sealed record BenchServeArguments : CommandArguments
             : throw new UsageException($"'{text}' is neither a number nor inf"),
         PythonNumber.Of);
 
+    public static ValueType<string?> RampStrategy { get; } = new(
+        "{linear,exponential}",
+        text => text is "linear" or "exponential"
+            ? text
+            : throw new UsageException($"'{text}' is neither linear nor exponential"),
+        value => value);
+
     public static ValueType<IReadOnlyList<double>> Percentiles { get; } = new(
         "P,P,…",
         text => [.. text.Split(',').Select(part =>

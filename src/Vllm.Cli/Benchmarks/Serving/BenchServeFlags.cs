@@ -49,9 +49,9 @@ static class BenchServeFlags
         .Value("--max-concurrency", ValueTypes.OptionalInt,
             args => args.MaxConcurrency, (args, v) => args with { MaxConcurrency = v },
             "Most requests at a time; others wait in the client.")
-        .Value("--ramp-up-strategy", ValueTypes.Choice<string?>(("linear", "linear"), ("exponential", "exponential")),
-            args => args.RampUpStrategy ?? "linear", (args, v) => args with { RampUpStrategy = v },
-            "Raise the rate from the first request to the last. Default: off.")
+        .Value("--ramp-up-strategy", BenchServeArguments.RampStrategy,
+            args => args.RampUpStrategy, (args, v) => args with { RampUpStrategy = v },
+            "Raise the rate from the first request to the last.")
         .Value("--ramp-up-start-rps", ValueTypes.OptionalInt,
             args => args.RampUpStartRps, (args, v) => args with { RampUpStartRps = v }, "Rate at the first request.")
         .Value("--ramp-up-end-rps", ValueTypes.OptionalInt,

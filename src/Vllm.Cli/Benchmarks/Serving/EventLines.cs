@@ -14,17 +14,26 @@ static class EventLines
     public static async Task ReadAsync(Stream stream, DataAction onData, CancellationToken cancellationToken)
     {
         PipeReader pipe = PipeReader.Create(stream);
-        while (true)
+        try
         {
-            ReadResult result = await pipe.ReadAsync(cancellationToken);
-            ReadOnlySequence<byte> buffer = result.Buffer;
-            bool isDone = TakeLines(ref buffer, onData);
-            if (!isDone && result.IsCompleted && !buffer.IsEmpty) TakeLine(buffer, onData); // without line feed
-            if (buffer.Length > MaxLineSizeBytes) throw new InvalidDataException("an event line without end");
-            pipe.AdvanceTo(buffer.Start, buffer.End);
-            if (isDone || result.IsCompleted) break;
+            while (await ReadMoreAsync(pipe, onData, cancellationToken)) { }
         }
-        await pipe.CompleteAsync();
+        finally
+        {
+            await pipe.CompleteAsync();
+        }
+    }
+
+    /// <summary>Returns whether there may be more.</summary>
+    static async ValueTask<bool> ReadMoreAsync(PipeReader pipe, DataAction onData, CancellationToken cancellationToken)
+    {
+        ReadResult result = await pipe.ReadAsync(cancellationToken);
+        ReadOnlySequence<byte> buffer = result.Buffer;
+        bool isDone = TakeLines(ref buffer, onData);
+        if (!isDone && result.IsCompleted && !buffer.IsEmpty) TakeLine(buffer, onData); // without line feed
+        if (buffer.Length > MaxLineSizeBytes) throw new InvalidDataException("an event line without end");
+        pipe.AdvanceTo(buffer.Start, buffer.End);
+        return !isDone && !result.IsCompleted;
     }
 
     /// <summary>Returns whether the stream is done.</summary>

@@ -9,6 +9,7 @@ namespace Vllm.Cli.Benchmarks.Serving;
 sealed class LoadRun(RequestSender sender, BenchServeArguments arguments)
 {
     readonly SemaphoreSlim? _slots = arguments.MaxConcurrency is int max ? new(max) : null;
+    int _numRequests;
     int _numDone;
 
     public double DurationSeconds { get; private set; }
@@ -18,6 +19,7 @@ sealed class LoadRun(RequestSender sender, BenchServeArguments arguments)
 
     public async Task<IReadOnlyList<RequestOutcome>> RunAsync(IReadOnlyList<BenchRequest> requests, double[] arrivals)
     {
+        _numRequests = requests.Count;
         RampUp? rampUp = arguments.RampUp;
         int rate = (rampUp?.StartRps ?? 0) - 1;
         if (rampUp is not null) RateChanges = [];
@@ -62,7 +64,6 @@ sealed class LoadRun(RequestSender sender, BenchServeArguments arguments)
     void ShowProgress(int numDone)
     {
         if (arguments.DisableTqdm || Console.IsErrorRedirected) return;
-        int total = arguments.Dataset.NumPrompts;
-        Console.Error.Write($"\r{numDone}/{total}{(numDone == total ? "\n" : "")}");
+        Console.Error.Write($"\r{numDone}/{_numRequests}{(numDone == _numRequests ? "\n" : "")}");
     }
 }

@@ -78,6 +78,10 @@ sealed record RequestForm(
 /// <summary>Sends requests and takes the times of what comes back. Safe for many at a time.</summary>
 sealed class RequestSender(HttpClient http, RequestForm form)
 {
+    const long MaxErrorSizeBytes = 16 << 20;
+
+    static readonly TimeSpan Patience = TimeSpan.FromHours(6); // vLLM's
+
     static readonly MediaTypeHeaderValue JsonType = new("application/json");
 
     /// <summary>One client for all requests: connections are kept and as many as there are requests.</summary>
@@ -94,7 +98,8 @@ sealed class RequestSender(HttpClient http, RequestForm form)
         if (arguments.Insecure) handler.SslOptions.RemoteCertificateValidationCallback = (_, _, _, _) => true;
         var http = new HttpClient(handler)
         {
-            Timeout = TimeSpan.FromHours(6), // vLLM's
+            Timeout = Patience,
+            MaxResponseContentBufferSize = MaxErrorSizeBytes, // of bodies that are read as a whole
             DefaultRequestVersion = HttpVersion.Version11,
         };
         if (Environment.GetEnvironmentVariable("OPENAI_API_KEY") is { Length: > 0 } key)
@@ -144,7 +149,8 @@ sealed class RequestSender(HttpClient http, RequestForm form)
             return $"{(int)response.StatusCode} {response.ReasonPhrase}: {ErrorBody.MessageIn(body)}";
         }
         await using Stream stream = await response.Content.ReadAsStreamAsync();
-        await EventLines.ReadAsync(stream, answer.Take, CancellationToken.None);
+        using var timeout = new CancellationTokenSource(Patience); // the client's own ends with the headers
+        await EventLines.ReadAsync(stream, answer.Take, timeout.Token);
         return answer.Error ?? (answer.HasTokens ? "" : "no token came: the answer is empty or no event stream");
     }
 }
