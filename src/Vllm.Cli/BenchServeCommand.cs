@@ -44,13 +44,16 @@ static class BenchServeCommand
 
         // 4.
         PrintTraffic(arguments);
+        SpecDecodeCounters? before = await api.SpecDecodeAsync();
         var run = new LoadRun(sender, arguments);
         IReadOnlyList<RequestOutcome> outcomes = await run.RunAsync(requests, arrivals);
+        SpecDecodeCounters? after = before is null ? null : await api.SpecDecodeAsync();
 
         // 5.
         PrintFailures(outcomes);
         var metrics = new ServeMetrics(outcomes, run.DurationSeconds, ServiceLevels.Parse(arguments.Goodput));
-        var report = new ServeReport(arguments, metrics, modelId);
+        var report = new ServeReport(
+            arguments, metrics, modelId, SpecDecodeCounters.Between(before, after));
         report.Print(Console.Out);
         report.Save(run.RateChanges);
         return metrics.NumCompleted > 0 ? 0 : 1;

@@ -112,6 +112,47 @@ public sealed class ServeReportTests
         Assert.Equal([3, 1, 8, 0], json["output_lens"]!.AsArray().Select(length => (int)length!));
     }
 
+    [Fact]
+    public void SpecDecode_IsWhatTheServerCountedMeanwhile()
+    {
+        SpecDecodeCounters? counters = SpecDecodeCounters.Between(
+            SpecDecodeCounters.Parse(Metrics(drafts: 10, tokens: 20, first: 9, second: 3)),
+            SpecDecodeCounters.Parse(Metrics(drafts: 30, tokens: 60, first: 24, second: 8)));
+        var arguments = new BenchServeArguments { PercentileMetrics = "e2el" };
+        var report = new ServeReport(arguments, new ServeMetrics(Outcomes, 2, null), "m", counters);
+        var writer = new StringWriter { NewLine = "\n" };
+
+        report.Print(writer);
+
+        Assert.EndsWith("""
+            ---------------Speculative Decoding---------------
+            Acceptance rate (%):                     50.00     
+            Acceptance length:                       2.00      
+            Drafts:                                  20        
+            Draft tokens:                            40        
+            Accepted tokens:                         20        
+            Per-position acceptance (%):
+              Position 0:                            75.00     
+              Position 1:                            25.00     
+            ==================================================
+
+            """.ReplaceLineEndings("\n"), writer.ToString(), StringComparison.Ordinal);
+        Assert.Equal(2.0, (double)report.ToJson(rateChanges: null)["spec_decode_acceptance_length"]!);
+        Assert.Null(SpecDecodeCounters.Parse("vllm:num_requests_running 3\n"));
+        Assert.Null(SpecDecodeCounters.Between(counters, counters));
+
+        static string Metrics(int drafts, int tokens, int first, int second) => $$"""
+            # HELP vllm:spec_decode_num_drafts_total Number of drafts.
+            vllm:spec_decode_num_drafts_total{engine="0",model_name="a b"} {{drafts}}.0
+            vllm:spec_decode_num_drafts_created{engine="0"} 1.7e9
+            vllm:spec_decode_num_draft_tokens_total{engine="0"} {{tokens}}.0
+            vllm:spec_decode_num_accepted_tokens_total{engine="0"} {{first + second}}.0
+            vllm:spec_decode_num_accepted_tokens_per_pos_total{engine="0",position="0"} {{first}}.0
+            vllm:spec_decode_num_accepted_tokens_per_pos_total{engine="0",position="1"} {{second}}.0
+            vllm:num_requests_running 3
+            """;
+    }
+
     static ServeReport Report(BenchServeArguments arguments) => new(
         arguments, new ServeMetrics(Outcomes, durationSeconds: 2, ServiceLevels.Parse(arguments.Goodput)), "org/model");
 }

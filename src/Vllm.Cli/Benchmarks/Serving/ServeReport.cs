@@ -4,7 +4,12 @@ using System.Text.Json.Nodes;
 namespace Vllm.Cli.Benchmarks.Serving;
 
 /// <summary>vLLM's printed block and result file; people parse both.</summary>
-sealed class ServeReport(BenchServeArguments arguments, ServeMetrics metrics, string modelId)
+/// <param name="arguments">What was asked for.</param>
+/// <param name="metrics">What came out.</param>
+/// <param name="modelId">The model.</param>
+/// <param name="specDecode">What the server counted meanwhile; null when it does not speculate.</param>
+sealed class ServeReport(
+    BenchServeArguments arguments, ServeMetrics metrics, string modelId, SpecDecodeCounters? specDecode = null)
 {
     const int Width = 50;
 
@@ -33,6 +38,7 @@ sealed class ServeReport(BenchServeArguments arguments, ServeMetrics metrics, st
         Number("Peak concurrent requests:", metrics.PeakConcurrency);
         if (CountsTokens) Number("Total token throughput (tok/s):", metrics.TotalThroughput);
         foreach (Metric metric in SelectedMetrics()) PrintMetric(metric);
+        if (specDecode is not null) PrintSpecDecode(specDecode);
         writer.WriteLine(new string('=', Width));
 
         void PrintMetric(Metric metric)
@@ -42,6 +48,19 @@ sealed class ServeReport(BenchServeArguments arguments, ServeMetrics metrics, st
             Number($"Median {metric.Name} (ms):", 1000 * Statistics.Percentile(metric.Sorted, 50));
             foreach (double percentile in arguments.MetricPercentiles)
                 Number($"P{Word(percentile)} {metric.Name} (ms):", 1000 * Statistics.Percentile(metric.Sorted, percentile));
+        }
+
+        void PrintSpecDecode(SpecDecodeCounters counters)
+        {
+            writer.WriteLine(Title("Speculative Decoding", '-'));
+            Number("Acceptance rate (%):", counters.AcceptanceRate);
+            Number("Acceptance length:", counters.AcceptanceLength);
+            Line("Drafts:", $"{counters.NumDrafts}");
+            Line("Draft tokens:", $"{counters.NumDraftTokens}");
+            Line("Accepted tokens:", $"{counters.NumAcceptedTokens}");
+            if (counters.AcceptedPerPosition.Count > 0) writer.WriteLine("Per-position acceptance (%):");
+            foreach ((int i, double rate) in counters.AcceptanceRatePerPosition.Index())
+                Number($"  Position {i}:", 100 * rate);
         }
 
         void Number(string label, double value) => Line(label, value.ToString("F2", CultureInfo.InvariantCulture));
@@ -68,6 +87,7 @@ sealed class ServeReport(BenchServeArguments arguments, ServeMetrics metrics, st
         AddTotals(result);
         AddDetails(result);
         if (rateChanges is not null) result["rps_change_events"] = rateChanges.DeepClone();
+        specDecode?.AddTo(result);
         foreach (Metric metric in SelectedMetrics()) AddMetric(result, metric);
         if (!arguments.SaveDetailed)
             foreach (string field in DetailedFields) result.Remove(field);

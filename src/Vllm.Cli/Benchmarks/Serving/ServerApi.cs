@@ -24,6 +24,23 @@ sealed class ServerApi(HttpClient http, string server)
         return (id, root ?? id);
     }
 
+    /// <summary>Null when the server has no metrics, or none of speculative decoding.</summary>
+    public async Task<SpecDecodeCounters?> SpecDecodeAsync()
+    {
+        try
+        {
+            using HttpResponseMessage response = await http.GetAsync($"{server}/metrics");
+            return response.IsSuccessStatusCode
+                ? SpecDecodeCounters.Parse(await response.Content.ReadAsStringAsync())
+                : null;
+        }
+        // A server that has gone away must not cost the results of the run.
+        catch (HttpRequestException)
+        {
+            return null;
+        }
+    }
+
     public async Task<JsonDocument> PostAsync(string path, JsonObject body)
     {
         using var content = new StringContent(body.ToJsonString(), new MediaTypeHeaderValue("application/json"));
