@@ -40,13 +40,16 @@ static class EngineBenchmark
         var input = new InputProcessor(config, tokenizer, new EngineMetrics(), TimeProvider.System);
         var parameters = new SamplingParams
         {
-            IgnoreEos = true, MaxTokens = MaxModelLen - PromptLen, OutputKind = OutputKind.Delta,
+            IgnoreEos = true,
+            MaxTokens = MaxModelLen - PromptLen,
+            OutputKind = OutputKind.Delta,
         };
         var random = new Random(1);
         for (int i = 0; i < numRequests; i++)
         {
             int[] prompt = [.. Enumerable.Range(0, PromptLen).Select(_ => random.Next(10_000))];
-            foreach (Request request in input.Process($"{i}", prompt, parameters, new()).Requests) scheduler.Add(request);
+            OutputStream stream = input.Process($"{i}", prompt, parameters, new());
+            foreach (Request request in stream.Requests) scheduler.Add(request);
         }
         Measure(scheduler, new InputBatch(config), tokenizer.Encode("The quick brown fox jumps over the lazy dog. "));
     }
@@ -95,7 +98,8 @@ static class EngineBenchmark
 
     static void Report(int numRequests, double[][] times, long[] bytes)
     {
-        Console.WriteLine($"{numRequests} running requests, {NumSteps} decode steps; µs per step (median, mean), bytes per step");
+        Console.WriteLine(
+            $"{numRequests} running requests, {NumSteps} decode steps; µs per step (median, mean), bytes per step");
         for (int part = 0; part < Parts.Length; part++)
         {
             double[] sorted = [.. times[part].Order()];
@@ -111,7 +115,9 @@ static class EngineBenchmark
     {
         Options = new EngineOptions
         {
-            Model = modelFile, MaxNumSeqs = numRequests, MaxNumBatchedTokens = Math.Max(8192, numRequests),
+            Model = modelFile,
+            MaxNumSeqs = numRequests,
+            MaxNumBatchedTokens = Math.Max(8192, numRequests),
         },
         Architecture = "LlamaForCausalLM",
         Dtype = DType.BF16,
