@@ -2,12 +2,13 @@ using Vllm.Kernels.Cpu.Threading;
 using Vllm.Kernels.Formats;
 using Vllm.Micro;
 
-// Micro benchmarks of the CPU kernels and the tokenizer.
+// Micro benchmarks of the CPU kernels, the tokenizer and the engine.
 //   matmul [formats] [rows] [threads]    matrix products in SmolLM2's shapes, and all of a step in sequence
 //   pack   [formats] [threads]           packing of SmolLM2's weights
 //   team   [threads]                     fork/join and barrier of the worker team
 //   tokenizer [MODEL] [FILES]            encoding and decoding on one thread; default: prose and code of this repository
 //   sampler [MODEL] [threads]            choosing tokens, by itself and as a share of a decode step
+//   engine [REQUESTS] [MODEL]            what a decode step costs besides the model
 string Argument(int index, string byDefault) => args.Length > index ? args[index] : byDefault;
 GgmlType[] Formats(string defaults) => [.. Argument(1, defaults).Split(',').Select(Enum.Parse<GgmlType>)];
 int Threads(int index) => int.Parse(Argument(index, $"{Topology.NumPhysicalCores}"));
@@ -29,7 +30,10 @@ switch (Argument(0, ""))
     case "sampler":
         SamplerBenchmark.Run(Argument(1, "models/SmolLM2-135M-Instruct.Q4_1.gguf"), Threads(2));
         return 0;
+    case "engine":
+        EngineBenchmark.Run(int.Parse(Argument(1, "256")), Argument(2, "models/SmolLM2-135M-Instruct.Q4_1.gguf"));
+        return 0;
     default:
-        Console.Error.WriteLine("usage: Micro matmul|pack|team|tokenizer|sampler ...");
+        Console.Error.WriteLine("usage: Micro matmul|pack|team|tokenizer|sampler|engine ...");
         return 1;
 }

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text.Json.Nodes;
 using Vllm.Cli.Benchmarks;
+using Vllm.Cli.Benchmarks.Datasets;
 using Vllm.Cli.CommandLine;
 
 namespace Vllm.Cli;
@@ -89,7 +90,7 @@ static class BenchLatencyCommand
         double decodeRate = numSequences * (arguments.OutputLen - 1) / Math.Max(average - firstToken, double.Epsilon);
         Print($"Avg latency: {average} seconds");
         foreach (int percentile in Percentiles)
-            Print($"{percentile}% percentile latency: {Percentile(sorted, percentile)} seconds");
+            Print($"{percentile}% percentile latency: {Statistics.Percentile(sorted, percentile)} seconds");
         Print($"Time to first token: {1000 * firstToken:F1} ms");
         Print($"Prefill: {prefillRate:F1} tokens/s, decode: {decodeRate:F1} tokens/s");
         if (arguments.OutputJson is not { } file) return;
@@ -98,20 +99,11 @@ static class BenchLatencyCommand
             ["avg_latency"] = average,
             ["latencies"] = new JsonArray([.. latencies.Select(latency => JsonValue.Create(latency))]),
             ["percentiles"] = new JsonObject(Percentiles.Select(percentile =>
-                KeyValuePair.Create($"{percentile}", (JsonNode?)Percentile(sorted, percentile)))),
+                KeyValuePair.Create($"{percentile}", (JsonNode?)Statistics.Percentile(sorted, percentile)))),
             ["time_to_first_token"] = firstToken,
             ["prefill_tokens_per_second"] = prefillRate,
             ["decode_tokens_per_second"] = decodeRate,
         }.ToJsonString());
-    }
-
-    /// <summary>Between the two nearest values, as numpy does.</summary>
-    static double Percentile(double[] sorted, int percentile)
-    {
-        double position = (sorted.Length - 1) * percentile / 100.0;
-        int lower = (int)position;
-        int upper = Math.Min(lower + 1, sorted.Length - 1);
-        return sorted[lower] + (sorted[upper] - sorted[lower]) * (position - lower);
     }
 
     static void Print(FormattableString line) => Console.Out.WriteLine(line.ToString(CultureInfo.InvariantCulture));

@@ -8,6 +8,7 @@ Command[] commands =
     CompleteCommand.Command,
     BenchLatencyCommand.Command,
     BenchThroughputCommand.Command,
+    BenchServeCommand.Command,
     ModelSynthCommand.Command,
     CollectEnvCommand.Command,
 ];
