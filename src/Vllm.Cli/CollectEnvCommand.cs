@@ -33,10 +33,9 @@ static class CollectEnvCommand
         yield return ("Memory", string.Create(CultureInfo.InvariantCulture, $"{gib:F1} GiB"));
         IEnumerable<string> features = Features().Where(feature => feature.IsSupported).Select(feature => feature.Name);
         yield return ("CPU features", string.Join(' ', features));
-        IEnumerable<string> variables = Environment.GetEnvironmentVariables().Keys.Cast<string>();
-        foreach (string variable in variables.Order(StringComparer.Ordinal))
-            if (variable.StartsWith("VLLM_", StringComparison.Ordinal) && variable != "VLLM_API_KEY")
-                yield return (variable, Environment.GetEnvironmentVariable(variable)!);
+        IReadOnlyDictionary<string, string> set = EnvironmentVariables.OfProcess();
+        foreach ((string variable, string value) in set.OrderBy(pair => pair.Key, StringComparer.Ordinal))
+            yield return (variable, variable.EndsWith("_KEY", StringComparison.Ordinal) ? "(set)" : value);
     }
 
     static string CpuModel()

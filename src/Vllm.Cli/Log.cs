@@ -1,4 +1,6 @@
 using System.Globalization;
+using System.Text;
+using System.Text.Json;
 using Vllm.Cli.CommandLine;
 
 namespace Vllm.Cli;
@@ -13,18 +15,18 @@ enum LogLevel
     Critical = 50,
 }
 
-/// <summary>Lines with level and time, as vLLM writes them, to standard output.</summary>
-sealed class Log(LogLevel level)
+/// <summary>Lines with level and time, as vLLM writes them, or a JSON object per line.</summary>
+/// <param name="level">The least important level that is written.</param>
+/// <param name="isJson">JSON in place of text.</param>
+/// <param name="output">Where to; standard output by default.</param>
+sealed class Log(LogLevel level, bool isJson = false, TextWriter? output = null)
 {
+    readonly TextWriter _output = output ?? Console.Out;
+
     /// <summary>NOTSET shows everything, as in vLLM.</summary>
     public static ValueType<LogLevel> LevelType { get; } = ValueTypes.Choice(
         ("DEBUG", LogLevel.Debug), ("INFO", LogLevel.Info), ("WARNING", LogLevel.Warning),
         ("ERROR", LogLevel.Error), ("CRITICAL", LogLevel.Critical), ("NOTSET", LogLevel.Debug));
-
-    /// <summary>VLLM_LOGGING_LEVEL's; INFO when it is not set or unknown.</summary>
-    public static LogLevel DefaultLevel() =>
-        Enum.TryParse(Environment.GetEnvironmentVariable("VLLM_LOGGING_LEVEL"), ignoreCase: true, out LogLevel named)
-        && Enum.IsDefined(named) ? named : LogLevel.Info;
 
     public bool IsEnabled(LogLevel importance) => importance >= level;
 
@@ -37,16 +39,32 @@ sealed class Log(LogLevel level)
     public void Write(LogLevel importance, string message)
     {
         if (!IsEnabled(importance)) return;
-        string name = NameOf(importance);
-        string time = DateTime.Now.ToString("MM-dd HH:mm:ss", CultureInfo.InvariantCulture);
-        Console.Out.WriteLine($"{name} {time} {message}");
+        DateTimeOffset now = DateTimeOffset.Now;
+        string time = now.ToString("MM-dd HH:mm:ss", CultureInfo.InvariantCulture);
+        _output.WriteLine(isJson ? Json(now, importance, message) : $"{NameOf(importance)} {time} {message}");
+    }
+
+    static string Json(DateTimeOffset time, LogLevel importance, string message)
+    {
+        using var buffer = new MemoryStream();
+        using (var json = new Utf8JsonWriter(buffer))
+        {
+            json.WriteStartObject();
+            json.WriteString("timestamp", time);
+            json.WriteString("level", NameOf(importance));
+            json.WriteString("logger", "vllm");
+            json.WriteString("message", message);
+            json.WriteEndObject();
+        }
+        return Encoding.UTF8.GetString(buffer.ToArray());
     }
 
     /// <summary>A line of the HTTP server, in the form of vLLM's: <c>INFO:     127.0.0.1:1234 - "GET /health HTTP/1.1"
     /// 200 OK</c>.</summary>
     public void WriteHttp(LogLevel importance, string message)
     {
-        if (IsEnabled(importance)) Console.Out.WriteLine($"{NameOf(importance) + ":",-9} {message}");
+        if (!IsEnabled(importance)) return;
+        _output.WriteLine(isJson ? Json(DateTimeOffset.Now, importance, message) : $"{NameOf(importance) + ":",-9} {message}");
     }
 
     static string NameOf(LogLevel importance) => importance.ToString().ToUpperInvariant();

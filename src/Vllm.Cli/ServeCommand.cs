@@ -35,15 +35,17 @@ static class ServeCommand
         new("MODEL",
             "A GGUF file, or a folder with a Hugging Face checkpoint. "
             + "Without one the embedded SmolLM2-135M-Instruct is served.",
-            (args, model) => args with { ModelTag = model }));
+            (args, model) => args with { ModelTag = model },
+            "--model"));
 
     static async Task<int> RunAsync(ServeArguments arguments)
     {
-        var log = new Log(arguments.LogLevel);
-        if (arguments.Engine.Model.Length > 0)
-            log.Warning("With `vllm serve`, give the model as the first argument instead of with --model.");
-        EngineOptions options = EmbeddedModel.Resolve(
-            arguments.Engine with { Model = arguments.ModelTag ?? arguments.Engine.Model });
+        Log log = arguments.OpenLog();
+        string model = arguments.ModelTag ?? arguments.Engine.Model;
+        // A list goes on to the next flag: in `--served-model-name name MODEL` it has taken the model.
+        if (model.Length == 0 && arguments.Engine.ServedModelName.Count > 1)
+            throw new UsageException("--served-model-name has several names and there is no model; put the model first");
+        EngineOptions options = EmbeddedModel.Resolve(arguments.Engine with { Model = model });
 
         ServerOptions server = WithEnvironment(arguments.Server);
         if (server.Validate() is { Count: > 0 } problems) throw new UsageException(string.Join(" ", problems));

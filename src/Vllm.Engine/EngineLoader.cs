@@ -35,15 +35,19 @@ static class EngineLoader
         if (problems.Count > 0) throw new ArgumentException(string.Join(" ", problems));
         using Checkpoint checkpoint = Checkpoint.Open(options.Model);                       // (1)
         ModelConfig model = checkpoint.Config;
+        if (options.Quantization == "gguf" && checkpoint.GgufMetadata is null)
+            throw new ArgumentException($"quantization is gguf, but {options.Model} is no GGUF model");
+        TokenizerConfig tokenizerConfig = TokenizerConfigOf(options, checkpoint);
         DType dtype = ResolveDType(options.Dtype, checkpoint);                              // (2)
         int blockSize = options.BlockSize ?? CpuBlockSize;
         var device = new CpuDevice(options.NumThreads);
         try
         {
             KvCacheSizing sizing = SizeKvCache(options, checkpoint, dtype, blockSize);           // (4)
+            CheckPromptsFit(options, sizing.MaxModelLen);
             KvCacheSpec spec = SpecOf(model, dtype, sizing.NumBlocks, blockSize);
             HostKvCacheSpec? hostSpec = SizeHostTier(options, spec);
-            Task<(Tokenizer, ChatTemplate?)> text = Task.Run(() => LoadText(options, checkpoint));
+            Task<(Tokenizer, ChatTemplate?)> text = Task.Run(() => LoadText(options, checkpoint, tokenizerConfig));
             LanguageModel network;
             try
             {
@@ -54,6 +58,8 @@ static class EngineLoader
                 Task.WaitAny(text); // it reads the mapped checkpoint, which closes when building fails
             }
             (Tokenizer tokenizer, ChatTemplate? template) = text.GetAwaiter().GetResult();
+            if (options.Tokenizer is not null && tokenizer.VocabSize > model.VocabSize)
+                throw new ArgumentException($"the tokenizer {options.Tokenizer} has {tokenizer.VocabSize} tokens, the model {model.VocabSize}");
 
             var config = new EngineConfig                                                   // (5)
             {
@@ -70,8 +76,8 @@ static class EngineLoader
                 WeightFormat = network.WeightFormat,
                 VocabSize = model.VocabSize,
                 EosTokenIds = EosTokenIds(options, checkpoint),
-                BosToken = checkpoint.TokenizerConfig.BosToken,
-                EosToken = checkpoint.TokenizerConfig.EosToken,
+                BosToken = tokenizerConfig.BosToken,
+                EosToken = tokenizerConfig.EosToken,
                 SamplingDefaults = DefaultsOf(options, checkpoint.GenerationConfig),
             };
             var runner = new ModelRunner(config, network, device, device.CreateKvCache(spec),
@@ -120,10 +126,10 @@ static class EngineLoader
     {
         ModelConfig model = checkpoint.Config;
         int maxModelLen = options.MaxModelLen ?? model.MaxModelLen;
-        if (options.MaxModelLen > model.MaxModelLen)
+        if (options.MaxModelLen > model.MaxModelLen && !options.AllowLongMaxModelLen)
         {
             throw new ArgumentException(
-                $"max_model_len {options.MaxModelLen} is more than the model's {model.MaxModelLen}; longer positions were never trained");
+                $"max_model_len {options.MaxModelLen} is more than the model's {model.MaxModelLen}; longer positions were never trained; --allow-long-max-model-len takes it");
         }
         long blockBytes = SpecOf(model, dtype, 1, blockSize).BlockBytes;
         long blocksPerSeq = (maxModelLen + blockSize - 1) / blockSize;
@@ -159,10 +165,23 @@ static class EngineLoader
         return sizeBytes;
     }
 
+    /// <summary>A prompt that may not be cut and does not fit into a step would wait for ever.</summary>
+    static void CheckPromptsFit(EngineOptions options, int maxModelLen)
+    {
+        int budget = options.MaxNumScheduledTokens ?? options.MaxNumBatchedTokens;
+        if (!options.EnableChunkedPrefill && budget < maxModelLen)
+        {
+            throw new ArgumentException(
+                $"without chunked prefill a step's tokens ({budget}) must be at least max_model_len ({maxModelLen}); raise max_num_batched_tokens or lower max_model_len");
+        }
+    }
+
     static SchedulerOptions SchedulerOptionsOf(EngineConfig config) => new()
     {
         MaxNumSeqs = config.Options.MaxNumSeqs,
         MaxNumBatchedTokens = config.Options.MaxNumBatchedTokens,
+        MaxNumScheduledTokens = config.Options.MaxNumScheduledTokens,
+        MaxNumActiveSeqs = config.Options.MaxNumActiveSeqs,
         MaxModelLen = config.MaxModelLen,
         BlockSize = config.BlockSize,
         NumBlocks = config.NumBlocks,
@@ -197,14 +216,25 @@ static class EngineLoader
         return options.OverrideGenerationConfig?.Or(defaults) ?? defaults;
     }
 
-    static (Tokenizer, ChatTemplate?) LoadText(EngineOptions options, Checkpoint checkpoint)
+    static TokenizerConfig TokenizerConfigOf(EngineOptions options, Checkpoint checkpoint) =>
+        Directory.Exists(options.Tokenizer) ? TokenizerConfig.FromFolder(options.Tokenizer) : checkpoint.TokenizerConfig;
+
+    static Tokenizer LoadTokenizer(EngineOptions options, Checkpoint checkpoint)
     {
-        Tokenizer tokenizer = checkpoint.GgufMetadata is { } metadata
+        const string FileName = "tokenizer.json";
+        if (options.Tokenizer is { } path)
+            return Tokenizer.FromFile(Directory.Exists(path) ? Path.Combine(path, FileName) : path);
+        return checkpoint.GgufMetadata is { } metadata
             ? Tokenizer.FromGguf(metadata)
-            : Tokenizer.FromFile(Path.Combine(checkpoint.Path, "tokenizer.json"));
+            : Tokenizer.FromFile(Path.Combine(checkpoint.Path, FileName));
+    }
+
+    static (Tokenizer, ChatTemplate?) LoadText(EngineOptions options, Checkpoint checkpoint, TokenizerConfig config)
+    {
+        Tokenizer tokenizer = LoadTokenizer(options, checkpoint);
         string? source = options.ChatTemplate is { } given
             ? File.Exists(given) ? File.ReadAllText(given) : given
-            : checkpoint.TokenizerConfig.ChatTemplate;
+            : config.ChatTemplate;
         try
         {
             return (tokenizer, source is null ? null : ChatTemplate.Compile(source));

@@ -12,6 +12,13 @@ public sealed record EngineOptions
     /// <summary>Names the API answers to; the first is reported. Empty: the model's path.</summary>
     public IReadOnlyList<string> ServedModelName { get; init; } = [];
 
+    /// <summary>A tokenizer.json or a folder with a tokenizer's files, also its chat template; null = the
+    /// model's.</summary>
+    public string? Tokenizer { get; init; }
+
+    /// <summary>How the checkpoint must be quantized: gguf; null = as it is.</summary>
+    public string? Quantization { get; init; }
+
     /// <summary>Compute type: auto, float32, bfloat16 or float16. auto keeps quantized weights quantized and takes the
     /// checkpoint's type otherwise; float32 computes on exactly dequantized weights.</summary>
     public string Dtype { get; init; } = "auto";
@@ -22,11 +29,20 @@ public sealed record EngineOptions
     /// <summary>Longest prompt plus answer, in tokens; null = the model's own limit, or as much as the cache can hold.</summary>
     public int? MaxModelLen { get; init; }
 
+    /// <summary>Take a <see cref="MaxModelLen"/> beyond the model's own, where it may answer nonsense.</summary>
+    public bool AllowLongMaxModelLen { get; init; }
+
     /// <summary>Most requests in one step.</summary>
     public int MaxNumSeqs { get; init; } = 256;
 
     /// <summary>Most tokens in one step; a longer prompt is computed in chunks.</summary>
     public int MaxNumBatchedTokens { get; init; } = 2048;
+
+    /// <summary>The token budget of a step when it is less than <see cref="MaxNumBatchedTokens"/>.</summary>
+    public int? MaxNumScheduledTokens { get; init; }
+
+    /// <summary>Most requests that are admitted at once; null = <see cref="MaxNumSeqs"/>.</summary>
+    public int? MaxNumActiveSeqs { get; init; }
 
     /// <summary>Tokens per KV block; null = 64 on the CPU, whose attention works in tiles of 64.</summary>
     public int? BlockSize { get; init; }
@@ -109,6 +125,13 @@ public sealed record EngineOptions
             $"max_num_batched_tokens ({MaxNumBatchedTokens}) must be at least max_num_seqs ({MaxNumSeqs}).");
         Check(EnableChunkedPrefill || MaxModelLen is null || MaxNumBatchedTokens >= MaxModelLen,
             $"without chunked prefill max_num_batched_tokens ({MaxNumBatchedTokens}) must be at least max_model_len ({MaxModelLen}).");
+        Check(MaxNumScheduledTokens is null || (MaxNumScheduledTokens > 0 && MaxNumScheduledTokens <= MaxNumBatchedTokens),
+            $"max_num_scheduled_tokens must be 1 to max_num_batched_tokens ({MaxNumBatchedTokens}), got {MaxNumScheduledTokens}.");
+        Check(MaxNumActiveSeqs is null || (MaxNumActiveSeqs > 0 && MaxNumActiveSeqs <= MaxNumSeqs),
+            $"max_num_active_seqs must be 1 to max_num_seqs ({MaxNumSeqs}), got {MaxNumActiveSeqs}.");
+        Check(MaxModelLen is null || LongPrefillTokenThreshold <= MaxModelLen,
+            $"long_prefill_token_threshold ({LongPrefillTokenThreshold}) must be at most max_model_len ({MaxModelLen}).");
+        Check(Quantization is null or "gguf", $"quantization '{Quantization}' is not supported yet; gguf is.");
         Check(BlockSize is null or > 0 and <= 1024, $"block_size must be 1 to 1024, got {BlockSize}.");
         Check(GpuMemoryUtilization is > 0 and <= 1, $"gpu_memory_utilization must be above 0 and at most 1, got {GpuMemoryUtilization}.");
         Check(KvCacheMemoryBytes is null or > 0, $"kv_cache_memory_bytes must be positive, got {KvCacheMemoryBytes}.");

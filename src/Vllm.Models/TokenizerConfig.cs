@@ -1,3 +1,5 @@
+using Vllm.Models.Loading;
+
 namespace Vllm.Models;
 
 /// <summary>
@@ -22,4 +24,7 @@ public sealed record TokenizerConfig
     public bool? AddBosToken { get; init; }
 
     public bool? AddEosToken { get; init; }
+
+    /// <summary>Reads a Hugging Face folder's files; what is not there is not set.</summary>
+    public static TokenizerConfig FromFolder(string folder) => HfTokenizerConfig.Read(folder);
 }

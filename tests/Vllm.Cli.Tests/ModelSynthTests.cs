@@ -40,11 +40,18 @@ public sealed class ModelSynthTests : IDisposable
             Tokenizer.FromFile(Path.Combine(_folder, "tokenizer.json")).Encode(Text));
         using var complete = new StartedProgram("complete", "Hello", "--model", _folder, "--max-tokens", "4");
         Assert.True(await complete.RunAsync() == 0, complete.Errors);
+
+        using var embeddedWithIt = new StartedProgram(
+            "complete", "The capital of France is", "--tokenizer", _folder, "--max-tokens", "4", "--temperature", "0");
+        Assert.True(await embeddedWithIt.RunAsync() == 0, embeddedWithIt.Errors);
+        Assert.Contains("Paris", embeddedWithIt.Output, StringComparison.Ordinal);
     }
 
     [Theory]
     [InlineData("--output is missing", "--like", "tiny")]
     [InlineData("'Q9_0' is no type", "--type", "Q9_0", "-o", "x")]
+    [InlineData("unknown option: --enforce-eager", "--enforce-eager", "-o", "x")]
+    [InlineData("unknown option: --config", "--config", "/no/such", "-o", "x")]
     [InlineData("safetensors hold F32, F16 or BF16", "--type", "Q4_0", "--format", "safetensors", "-o", "x")]
     public async Task Synth_RefusesWhatItCannotWrite(string message, params string[] arguments)
     {

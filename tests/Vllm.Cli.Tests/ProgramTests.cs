@@ -9,6 +9,11 @@ public sealed class ProgramTests
     [InlineData(0, "--help")]
     [InlineData(0, "bench")]
     [InlineData(0, "env")]
+    [InlineData(0, "completion", "--help")]
+    [InlineData(0, "completion", "bash")]
+    [InlineData(0, "completion", "zsh")]
+    [InlineData(0, "completion", "fish")]
+    [InlineData(0, "completion", "powershell")]
     public async Task Run_Informs(int exitCode, params string[] arguments)
     {
         using var program = new StartedProgram(arguments);
@@ -24,6 +29,10 @@ public sealed class ProgramTests
     [InlineData(2, "not supported yet: --enable-lora", "serve", "--enable-lora")]
     [InlineData(1, "/no/such/model", "serve", "/no/such/model", "--port", "0")]
     [InlineData(1, "/no/such/model", "complete", "hi", "--model", "/no/such/model")]
+    [InlineData(1, "/no/such/tokenizer", "complete", "hi", "--tokenizer", "/no/such/tokenizer")]
+    [InlineData(1, "without chunked prefill", "complete", "hi", "--no-enable-chunked-prefill")]
+    [InlineData(2, "put the model first", "serve", "--served-model-name", "a", "b")]
+    [InlineData(2, "not supported yet: run-batch", "run-batch", "-i", "x")]
     [InlineData(1, "onnection refused", "complete", "hi", "--url", "http://127.0.0.1:1/v1")]
     public async Task Run_FailsWithOneLine(int exitCode, string message, params string[] arguments)
     {

@@ -22,6 +22,8 @@ sealed class StartedProgram : IDisposable
             // So that a test of seconds sees the statistics line.
             Environment = { ["VLLM_LOG_STATS_INTERVAL"] = "1" },
         };
+        // Variables of the test run, which the program would warn of.
+        foreach (string name in new[] { "VLLM_FIXTURES", "VLLM_FIXTURES_FILES" }) start.Environment.Remove(name);
         Process = new Process { StartInfo = start };
         Process.OutputDataReceived += (_, line) => Append(_output, line.Data);
         Process.ErrorDataReceived += (_, line) => Append(_errors, line.Data);

@@ -32,8 +32,8 @@ public sealed class RequestBodyTests
         {
             JsonElement root = JsonBody.ParseObject(body);
             SamplingParams samplingParams = path == "/v1/completions"
-                ? CompletionRequest.Parse(root).Generation.ToSamplingParams(new SamplingDefaults(), 16, 1, null)
-                : ChatCompletionRequest.Parse(root, options).Generation.ToSamplingParams(new SamplingDefaults(), 16, 1, null);
+                ? CompletionRequest.Parse(root, rules).Generation.ToSamplingParams(new SamplingDefaults(), 16, 1, null)
+                : ChatCompletionRequest.Parse(root, rules).Generation.ToSamplingParams(new SamplingDefaults(), 16, 1, null);
             _ = samplingParams.Normalize().Validate(NumVocabulary, maxLogprobs: 20).Count();
         },
         e => e is RequestException or UnreadableBodyException, maxAllocatedBytes: 16 << 20);

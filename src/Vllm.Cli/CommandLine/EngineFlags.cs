@@ -17,9 +17,19 @@ static class EngineFlags
             o => o.Dtype, (o, v) => o with { Dtype = v },
             "Type to compute in. auto keeps quantized weights quantized and takes the checkpoint's type otherwise; "
             + "float32 computes on exactly dequantized weights.")
+        .Value("--tokenizer", ValueTypes.OptionalText("PATH"),
+            o => o.Tokenizer, (o, v) => o with { Tokenizer = v },
+            "Folder with the tokenizer's files, or a tokenizer.json, in place of the model's.")
+        .Value("--quantization", ValueTypes.OptionalText("METHOD"),
+            o => o.Quantization, (o, v) => o with { Quantization = v },
+            "How the model must be quantized: gguf. What the model says by default.", "-q")
         .Value("--max-model-len", ValueTypes.HumanIntOrAuto, o => o.MaxModelLen, (o, v) => o with { MaxModelLen = v },
             "Longest prompt plus answer in tokens: 4096, 4k (4,000) or 4K (4,096). auto or -1: the model's own limit, "
             + "or as much as the cache holds.")
+        .Pair("--allow-long-max-model-len",
+            o => o.AllowLongMaxModelLen, (o, v) => o with { AllowLongMaxModelLen = v },
+            "Take a --max-model-len beyond the model's own, where answers may be nonsense; also "
+            + "VLLM_ALLOW_LONG_MAX_MODEL_LEN.")
         .Value("--seed", ValueTypes.Long, o => o.Seed, (o, v) => o with { Seed = v },
             "Seed of the draws of requests without one.")
         .Value("--max-logprobs", ValueTypes.Int, o => o.MaxLogprobs, (o, v) => o with { MaxLogprobs = v },
@@ -57,7 +67,8 @@ static class EngineFlags
             o => o.NumGpuBlocksOverride, (o, v) => o with { NumGpuBlocksOverride = v },
             "Number of KV blocks, whatever memory says; for tests.")
         .Value("--kv-offloading-size", ValueTypes.OptionalDouble,
-            o => o.KvOffloadingSize, (o, v) => o with { KvOffloadingSize = v },
+            // 0 was common as --swap-space.
+            o => o.KvOffloadingSize, (o, v) => o with { KvOffloadingSize = v is 0 ? null : v },
             "GiB of host memory for blocks that the KV cache has to give up: they come back instead of being computed "
             + "again. Of use where KV memory is capped.")
         .Value("--kv-offloading-dtype", ValueTypes.Choice("auto", "int8_per_token_head"),
@@ -72,6 +83,12 @@ static class EngineFlags
         .Value("--max-num-batched-tokens", ValueTypes.HumanInt,
             o => o.MaxNumBatchedTokens, (o, v) => o with { MaxNumBatchedTokens = v },
             "Most tokens in one step; a longer prompt is computed in chunks.")
+        .Value("--max-num-scheduled-tokens", ValueTypes.OptionalHumanInt,
+            o => o.MaxNumScheduledTokens, (o, v) => o with { MaxNumScheduledTokens = v },
+            "Most tokens that a step is given when that is less than it could take.")
+        .Value("--max-num-active-seqs", ValueTypes.OptionalInt,
+            o => o.MaxNumActiveSeqs, (o, v) => o with { MaxNumActiveSeqs = v },
+            "Most requests that are admitted at once; as many as --max-num-seqs by default.")
         .Pair("--enable-chunked-prefill", o => o.EnableChunkedPrefill, (o, v) => o with { EnableChunkedPrefill = v },
             "Cut prompts that exceed the step's token budget.")
         .Value("--scheduling-policy",
@@ -114,5 +131,13 @@ static class EngineFlags
         where TArgs : CommandArguments => table
         .Value("--log-level", Log.LevelType, args => args.LogLevel, (args, v) => args with { LogLevel = v },
             "Least important messages that are shown; also VLLM_LOGGING_LEVEL. DEBUG shows where errors come from.")
+        .Value("--logging-config", LoggingConfig.Type,
+            args => args.LoggingConfig, (args, v) => args with { LoggingConfig = v },
+            "{\"formatter\": \"json\"} writes one JSON object per line, {\"log_level\": \"DEBUG\"} is --log-level.")
+        .Value("--config", ValueTypes.OptionalText("FILE"), args => args.Config, (args, v) => args with { Config = v },
+            "YAML file with options: max-model-len: 4096. Those of the command line beat it.")
+        .Pair("--fail-on-environ-validation",
+            args => args.FailOnEnvironValidation, (args, v) => args with { FailOnEnvironValidation = v },
+            "End when an unknown VLLM_ variable is set.")
         .Include(Table, args => args.Engine, (args, v) => args with { Engine = v });
 }

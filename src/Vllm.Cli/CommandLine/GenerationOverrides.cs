@@ -7,7 +7,7 @@ namespace Vllm.Cli.CommandLine;
 static class GenerationOverrides
 {
     public static ValueType<SamplingDefaults?> Type { get; } =
-        new("JSON", Parse, defaults => defaults is null ? null : Write(defaults).ToJsonString());
+        new(ValueTypes.JsonMetavar, Parse, defaults => defaults is null ? null : Write(defaults).ToJsonString());
 
     static SamplingDefaults? Parse(string text)
     {

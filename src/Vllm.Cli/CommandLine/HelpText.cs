@@ -48,18 +48,32 @@ static class HelpText
         foreach (IGrouping<string, Option<TArgs>> group in groups)
             if (isAll || group.Key.Equals(topic, StringComparison.OrdinalIgnoreCase))
                 WriteGroup(text, command, group);
-        if (text.Length > 0) return;
-
         string part = topic.TrimStart('-').Replace('_', '-');
-        foreach (Option<TArgs> option in command.Options)
-            if (option.Name.Contains(part, StringComparison.OrdinalIgnoreCase))
-                WriteOption(text, command, option);
+        bool isGroup = text.Length > 0;
+        if (!isGroup)
+            foreach (Option<TArgs> option in command.Options)
+                if (option.Name.Contains(part, StringComparison.OrdinalIgnoreCase))
+                    WriteOption(text, command, option);
+        WriteOthers(text, command, flag => isAll
+            || flag.Group.Equals(topic, StringComparison.OrdinalIgnoreCase)
+            || (!isGroup && flag.Names.Any(name => name.Contains(part, StringComparison.OrdinalIgnoreCase))));
         if (text.Length == 0)
         {
             string known = string.Join(", ", groups.Select(group => group.Key));
             throw new UsageException(
                 $"no help on '{topic}': it is neither all, nor a group ({known}), nor part of an option's name");
         }
+    }
+
+    /// <summary>The flags of vLLM's that are no options here, and what becomes of them.</summary>
+    static void WriteOthers<TArgs>(StringBuilder text, Command<TArgs> command, Func<VllmFlag, bool> isWanted)
+        where TArgs : CommandArguments
+    {
+        HashSet<string> own = [.. command.Options.Select(option => option.Name)];
+        VllmFlag[] wanted = [.. VllmFlags.Of(command.Name, command.Options).Where(flag => isWanted(flag) && !own.Contains(flag.Name))];
+        if (wanted.Length == 0) return;
+        text.AppendLine().AppendLine("Other flags of vLLM's:");
+        foreach (VllmFlag flag in wanted) WriteEntry(text, string.Join(", ", flag.Names), flag.Explanation);
     }
 
     static void WriteGroup<TArgs>(StringBuilder text, Command<TArgs> command, IGrouping<string, Option<TArgs>> group)

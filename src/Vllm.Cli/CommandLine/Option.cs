@@ -8,6 +8,9 @@ enum OptionKind
     /// <summary>Takes one value or more, up to the next flag.</summary>
     List,
 
+    /// <summary>Takes one value, or none, which counts as <c>true</c>.</summary>
+    OptionalValue,
+
     /// <summary>On when it is there; has no off form.</summary>
     Switch,
 
@@ -55,6 +58,8 @@ sealed record Option<TArgs>
         }
     }
 
+    public OptionOutline Outline => new([Name, .. Aliases, .. OffNames], Metavar, Help);
+
     /// <summary>The same option of a record that holds this one's.</summary>
     public Option<TOuter> Within<TOuter>(Func<TOuter, TArgs> get, Func<TOuter, TArgs, TOuter> set) => new()
     {
@@ -67,6 +72,16 @@ sealed record Option<TArgs>
         Show = outer => Show(get(outer)),
         Apply = (outer, values) => set(outer, Apply(get(outer), values)),
     };
+}
+
+/// <summary>What shell completion needs of an option.</summary>
+/// <param name="Names">All spellings; the main one first.</param>
+/// <param name="Metavar">Empty for switches.</param>
+/// <param name="Help">For people.</param>
+sealed record OptionOutline(IReadOnlyList<string> Names, string Metavar, string Help)
+{
+    /// <summary>The values it may have when there are only a few.</summary>
+    public IReadOnlyList<string> Choices => Metavar is ['{', .., '}'] ? Metavar.Trim('{', '}').Split(',') : [];
 }
 
 /// <summary>Declares options, group by group.</summary>
@@ -104,11 +119,19 @@ sealed class OptionTable<TArgs>
     public OptionTable<TArgs> Pair(string name, Func<TArgs, bool> get, Func<TArgs, bool, TArgs> set, string help) =>
         Flag(name, [], OptionKind.Pair, get, set, help);
 
-    /// <summary>Adds options of a record that <typeparamref name="TArgs"/> holds.</summary>
+    /// <summary>Adds options of a record that <typeparamref name="TArgs"/> holds. Short names that are taken stay with
+    /// whom they have.</summary>
     public OptionTable<TArgs> Include<TInner>(
         OptionTable<TInner> inner, Func<TArgs, TInner> get, Func<TArgs, TInner, TArgs> set)
     {
-        _options.AddRange(inner.Options.Select(option => option.Within(get, set)));
+        HashSet<string> taken = [.. _options.SelectMany(option => option.Aliases)];
+        foreach (Option<TInner> option in inner.Options)
+        {
+            Option<TArgs> added = option.Within(get, set);
+            if (added.Aliases.Any(taken.Contains))
+                added = added with { Aliases = [.. added.Aliases.Where(name => !taken.Contains(name))] };
+            _options.Add(added);
+        }
         return this;
     }
 

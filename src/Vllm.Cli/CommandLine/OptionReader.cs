@@ -2,58 +2,150 @@ using System.Globalization;
 
 namespace Vllm.Cli.CommandLine;
 
-/// <summary>Reads arguments into a record by vLLM's (argparse's) rules: <c>-</c> and <c>_</c> are alike in names, a
-/// name may
-/// be cut where that is unambiguous, <c>--x=v</c> is <c>--x v</c>, of repeated options the last counts, and <c>--</c>
-/// ends
-/// the options.</summary>
-sealed class OptionReader<TArgs>(IReadOnlyList<Option<TArgs>> options, Positional<TArgs>? positional)
+/// <summary>A setting from elsewhere than the command line.</summary>
+/// <param name="Name">With dashes, in any spelling of the command line.</param>
+/// <param name="Values">What follows; <c>true</c> or <c>false</c> for a switch.</param>
+/// <param name="Source">Whom an error names: a file's key, a variable.</param>
+readonly record struct Setting(string Name, IReadOnlyList<string> Values, string Source);
+
+/// <summary>Reads arguments into a record by vLLM's (argparse's) rules: names as in <see cref="OptionNames{TArgs}"/>,
+/// <c>--x=v</c> is <c>--x v</c>, <c>--x.key v</c> is a key of a JSON value, of repeated options the last counts, and
+/// <c>--</c> ends the options.</summary>
+sealed class OptionReader<TArgs>
 {
+    readonly Positional<TArgs>? _positional;
+    readonly OptionNames<TArgs> _names;
+    readonly DottedValues<TArgs> _dotted = new();
+    readonly HashSet<string> _seen = [];
+    readonly List<string> _warnings = [];
+    readonly List<string> _unsupported = [];
+    readonly List<string> _withoutEffect = [];
+    List<string> _arguments = [];
+    int _next;
+
+    public OptionReader(IReadOnlyList<Option<TArgs>> options, Positional<TArgs>? positional, string command = "")
+    {
+        _positional = positional;
+        _names = new OptionNames<TArgs>(options, command, NoteUse);
+    }
+
+    /// <summary>What the user should know of all that was read.</summary>
+    public IReadOnlyList<string> Warnings => _warnings;
+
     /// <exception cref="UsageException">Says which argument is wrong.</exception>
     public TArgs Read(IReadOnlyList<string> arguments, TArgs record)
     {
+        _arguments = [.. arguments];
+        _next = 0;
         bool hasPositional = false;
-        for (int i = 0; i < arguments.Count; i++)
+        while (_next < _arguments.Count)
         {
-            string argument = arguments[i];
-            if (argument == "--" && i + 1 < arguments.Count) argument = arguments[++i];
+            string argument = _arguments[_next];
+            if (argument == "--" && _next + 1 < _arguments.Count)
+            {
+                argument = _arguments[++_next];
+            }
             else if (IsFlag(argument))
             {
-                record = ReadOption(arguments, ref i, record);
+                record = ReadOption(record);
                 continue;
             }
-            if (positional is null || hasPositional) throw new UsageException($"unexpected argument: {argument}");
-            record = positional.Apply(record, argument);
+            if (_positional is null || hasPositional) throw new UsageException($"unexpected argument: {argument}");
+            record = _positional.Apply(record, argument);
             hasPositional = true;
+            _next++;
         }
-        return record;
+        return Finish(record);
     }
 
-    TArgs ReadOption(IReadOnlyList<string> arguments, ref int i, TArgs record)
+    /// <exception cref="UsageException">Says which setting is wrong.</exception>
+    public TArgs Read(IEnumerable<Setting> settings, TArgs record)
     {
-        string argument = arguments[i];
+        foreach (Setting setting in settings)
+        {
+            try
+            {
+                record = Apply(record, setting);
+            }
+            catch (UsageException e)
+            {
+                throw new UsageException($"{setting.Source}: {e.Message}");
+            }
+        }
+        return Finish(record);
+    }
+
+    /// <summary>The option of a name, for those who have to know what values it takes.</summary>
+    public Option<TArgs> Find(string name) => _names.Find(Today(name)).Option;
+
+    TArgs ReadOption(TArgs record)
+    {
+        string argument = _arguments[_next++];
         int equals = argument.IndexOf('=', StringComparison.Ordinal);
+        string typed = equals < 0 ? argument : argument[..equals];
         string? attached = equals < 0 ? null : argument[(equals + 1)..];
-        (Option<TArgs> option, bool isOn) = Find(equals < 0 ? argument : argument[..equals]);
-        List<string> values = [];
+        if (argument is ['-', 'O', >= '0' and <= '9']) (typed, attached) = ("-O", argument[2..]);
+
+        string? value = attached ?? (HasValue ? _arguments[_next] : null);
+        if (_names.FindRenamed(typed, value) is { } old)
+        {
+            WarnOfOldSpelling(old);
+            // A target with a value stands for all; one that the old flag was looked up with goes with it.
+            if (old.Name.Contains('=', StringComparison.Ordinal) && attached is null) _next++;
+            bool isWhole = old.Target.Contains('=', StringComparison.Ordinal);
+            _arguments[--_next] = isWhole || attached is null ? old.Target : $"{old.Target}={attached}";
+            return ReadOption(record);
+        }
+
+        FoundOption<TArgs> found = _names.Find(typed);
+        Note(found);
+        if (_positional?.Flag == found.Option.Name)
+            _warnings.Add($"Give the model as the first argument instead of with {found.Option.Name}.");
+        return Apply(record, found, ReadValues(found, attached));
+    }
+
+    bool HasValue => _next < _arguments.Count && !IsFlag(_arguments[_next]);
+
+    List<string> ReadValues(FoundOption<TArgs> found, string? attached)
+    {
+        Option<TArgs> option = found.Option;
         if (option.Kind is OptionKind.Switch or OptionKind.Pair)
         {
-            if (attached is not null) throw new UsageException($"{option.Name} takes no value, got '{attached}'");
-            values.Add(isOn ? "true" : "false");
+            if (attached is null) return [found.IsOn ? "true" : "false"];
+            // What vLLM took when its switches had values.
+            if (option.Kind == OptionKind.Pair && bool.TryParse(attached, out bool isOn))
+                return [isOn == found.IsOn ? "true" : "false"];
+            throw new UsageException($"{option.Name} takes no value, got '{attached}'");
         }
-        else if (attached is not null)
-        {
-            values.Add(attached);
-        }
-        else
-        {
-            int max = option.Kind == OptionKind.List ? int.MaxValue : 1;
-            while (values.Count < max && i + 1 < arguments.Count && !IsFlag(arguments[i + 1]))
-                values.Add(arguments[++i]);
-            if (values.Count == 0) throw new UsageException($"{option.Name} needs a value");
-        }
+        if (attached is not null) return [attached];
+        List<string> values = [];
+        int max = option.Kind == OptionKind.List ? int.MaxValue : 1;
+        while (values.Count < max && HasValue) values.Add(_arguments[_next++]);
+        if (values.Count == 0 && option.Kind == OptionKind.OptionalValue) values.Add("true");
+        return values.Count > 0 ? values : throw new UsageException($"{option.Name} needs a value");
+    }
+
+    TArgs Apply(TArgs record, Setting setting)
+    {
+        FoundOption<TArgs> found = _names.Find(Today(setting.Name));
+        bool isSwitch = found.Option.Kind is OptionKind.Switch or OptionKind.Pair;
+        if (!isSwitch) return Apply(record, found, setting.Values);
+        if (setting.Values is not [string text] || !bool.TryParse(text, out bool value))
+            throw new UsageException($"{found.Option.Name} is true or false");
+        return Apply(record, found, [value == found.IsOn ? "true" : "false"]);
+    }
+
+    TArgs Apply(TArgs record, FoundOption<TArgs> found, IReadOnlyList<string> values)
+    {
+        Option<TArgs> option = found.Option;
         try
         {
+            if (found.Path is { } path)
+            {
+                if (_dotted.Add(option, path, values[0]) is { } repeated) _warnings.Add(Repetition(repeated));
+                return record;
+            }
+            if (option.Metavar == ValueTypes.JsonMetavar) values = [JsonText.ExpandNumbers(values[0])];
             return option.Apply(record, values);
         }
         catch (UsageException e)
@@ -62,40 +154,46 @@ sealed class OptionReader<TArgs>(IReadOnlyList<Option<TArgs>> options, Positiona
         }
     }
 
-    (Option<TArgs> Option, bool IsOn) Find(string typed)
+    /// <summary>Applies what was gathered, refuses and warns once for all flags of a kind.</summary>
+    TArgs Finish(TArgs record)
     {
-        string name = Normalize(typed);
-        List<(string Name, Option<TArgs> Option, bool IsOn)> names = [.. options.SelectMany(NamesOf)];
-        foreach ((string known, Option<TArgs> option, bool isOn) in names)
-            if (known == name)
-                return (option, isOn);
-        // Before abbreviations, so that a flag of vLLM's is never taken for another one.
-        if (VllmFlags.Contains(name)) throw new UsageException($"not supported yet: {name}");
-
-        bool isLong = name.StartsWith("--", StringComparison.Ordinal);
-        List<(string Name, Option<TArgs> Option, bool IsOn)> longer =
-            [.. names.Where(pair => isLong && pair.Name.StartsWith(name, StringComparison.Ordinal))];
-        if (longer.DistinctBy(pair => (pair.Option, pair.IsOn)).Count() == 1) return (longer[0].Option, longer[0].IsOn);
-        if (longer.Count > 1)
-            throw new UsageException($"{typed} could be {string.Join(", ", longer.Select(pair => pair.Name))}");
-        string hint = UsageException.DidYouMean(name, names.Select(pair => pair.Name));
-        throw new UsageException($"unknown option: {typed}{hint}");
+        foreach ((Option<TArgs> option, string json) in _dotted.Take())
+        {
+            // As in vLLM, the dotted forms count as one occurrence behind all others.
+            if (_seen.Contains(option.Name)) _warnings.Add(Repetition(option.Name));
+            record = Apply(record, new FoundOption<TArgs>(option, true, null), [json]);
+        }
+        _seen.Clear();
+        if (_unsupported.Count > 0) throw new UsageException($"not supported yet: {string.Join(", ", _unsupported)}");
+        if (_withoutEffect.Count > 0) _warnings.Add($"Without effect here: {string.Join(", ", _withoutEffect)}.");
+        _withoutEffect.Clear();
+        return record;
     }
 
-    static IEnumerable<(string, Option<TArgs>, bool)> NamesOf(Option<TArgs> option) =>
-    [
-        (option.Name, option, true),
-        .. option.Aliases.Select(alias => (alias, option, true)),
-        .. option.OffNames.Select(off => (off, option, false)),
-    ];
-
-    /// <summary>Dashes for underscores; what follows a dot is a key of a JSON value and keeps its own.</summary>
-    static string Normalize(string name)
+    void Note(FoundOption<TArgs> found)
     {
-        if (!name.StartsWith("--", StringComparison.Ordinal)) return name;
-        int dot = name.IndexOf('.', StringComparison.Ordinal);
-        return dot < 0 ? name.Replace('_', '-') : name[..dot].Replace('_', '-') + name[dot..];
+        bool isNew = _seen.Add(found.Option.Name + (found.Path is null ? "" : "."));
+        if (!isNew && found.Path is null) _warnings.Add(Repetition(found.Option.Name));
     }
+
+    void NoteUse(VllmFlag flag)
+    {
+        if (flag.Fate == FlagFate.Unsupported) _unsupported.Add(flag.Name);
+        else if (flag.Fate == FlagFate.Gone) _withoutEffect.Add($"{flag.Name} (gone from vLLM)");
+        else if (flag.Fate == FlagFate.NoEffect) _withoutEffect.Add(flag.Name);
+    }
+
+    string Today(string name)
+    {
+        if (_names.FindRenamed(name, null) is not { } old) return name;
+        WarnOfOldSpelling(old);
+        return old.Target;
+    }
+
+    void WarnOfOldSpelling(VllmFlag old) =>
+        _warnings.Add($"{old.Name.Replace('=', ' ')} is an old spelling; use {old.Target}.");
+
+    static string Repetition(string name) => $"{name} is given more than once; the last one counts.";
 
     /// <summary>Negative numbers and texts with spaces are values.</summary>
     static bool IsFlag(string argument) =>
@@ -104,19 +202,8 @@ sealed class OptionReader<TArgs>(IReadOnlyList<Option<TArgs>> options, Positiona
 }
 
 /// <summary>The argument without a flag; help writes its name in capitals.</summary>
-sealed record Positional<TArgs>(string Name, string Help, Func<TArgs, string, TArgs> Apply);
-
-/// <summary>All flags that vLLM's commands know, supported here or not.</summary>
-static class VllmFlags
-{
-    public static bool Contains(string name)
-    {
-        string stem = name.Split('.')[0];
-        using Stream stream = typeof(VllmFlags).Assembly.GetManifestResourceStream("vllm-flags.txt")!;
-        using var reader = new StreamReader(stream);
-        while (reader.ReadLine() is { } line)
-            if (line == stem)
-                return true;
-        return false;
-    }
-}
+/// <param name="Name">In capitals.</param>
+/// <param name="Help">For help.</param>
+/// <param name="Apply">Puts it into the record.</param>
+/// <param name="Flag">A flag for the same, whose use gives a warning.</param>
+sealed record Positional<TArgs>(string Name, string Help, Func<TArgs, string, TArgs> Apply, string? Flag = null);

@@ -12,6 +12,9 @@ sealed record ValueType<T>(string Metavar, Func<string, T> Parse, Func<T, string
 /// <summary>The kinds of value that options have.</summary>
 static class ValueTypes
 {
+    /// <summary>Metavar of values that are JSON objects. Options with it have dotted forms: <c>--f.key v</c>.</summary>
+    public const string JsonMetavar = "JSON";
+
     public static ValueType<string> Text(string metavar) => new(metavar, text => text, value => value);
 
     /// <summary>A text, or <c>None</c> or nothing for no value.</summary>
@@ -35,6 +38,9 @@ static class ValueTypes
     /// <summary>4k = 4,000; 4K = 4,096; 25.6k = 25,600.</summary>
     public static ValueType<int> HumanInt { get; } =
         new("N", text => (int)HumanNumber.Parse(text, int.MaxValue), Number);
+
+    public static ValueType<int?> OptionalHumanInt { get; } =
+        new("N", text => IsNone(text) ? null : (int)HumanNumber.Parse(text, int.MaxValue), OptionalNumber);
 
     public static ValueType<long> HumanLong { get; } =
         new("BYTES", text => HumanNumber.Parse(text, long.MaxValue), Number);
@@ -95,7 +101,13 @@ static class ValueTypes
         },
         values => $"[{string.Join(',', values.Select(value => $"\"{value}\""))}]");
 
-    static bool IsNone(string text) => text is "" or "None";
+    /// <summary>How vLLM writes that there is no value.</summary>
+    public static bool IsNone(string text) => text is "" or "None";
+
+    /// <summary>Two texts of the same number: 0 and 0.0.</summary>
+    public static bool AreEqualNumbers(string a, string b) =>
+        double.TryParse(a, NumberStyles.Float, CultureInfo.InvariantCulture, out double x)
+        && double.TryParse(b, NumberStyles.Float, CultureInfo.InvariantCulture, out double y) && x == y;
 
     static string Number<T>(T value) where T : struct, IFormattable =>
         value.ToString(null, CultureInfo.InvariantCulture);

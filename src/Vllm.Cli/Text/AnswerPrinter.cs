@@ -5,7 +5,9 @@ using System.Text;
 namespace Vllm.Cli.Text;
 
 /// <summary>Prints an answer as it comes, and after it how fast it came.</summary>
-sealed class AnswerPrinter(bool showsStats)
+/// <param name="showsStats">Whether to tell how fast.</param>
+/// <param name="isStyled">Show Markdown's marks as a terminal's styles.</param>
+sealed class AnswerPrinter(bool showsStats, bool isStyled = false)
 {
     /// <summary>Returns the whole answer, or what there is of it when it was cancelled.</summary>
     public async Task<string> PrintAsync(
@@ -15,6 +17,7 @@ sealed class AnswerPrinter(bool showsStats)
         TimeSpan firstToken = default;
         int numTokens = 0;
         var answer = new StringBuilder();
+        MarkdownStyler? styler = isStyled ? new MarkdownStyler() : null;
         try
         {
             await foreach (TextPiece piece in start(cancellationToken))
@@ -22,7 +25,7 @@ sealed class AnswerPrinter(bool showsStats)
                 if (answer.Length == 0 && piece.Text.Length > 0) firstToken = Stopwatch.GetElapsedTime(startTime);
                 numTokens = Math.Max(numTokens, piece.NumTokens);
                 answer.Append(piece.Text);
-                Console.Out.Write(piece.Text);
+                Console.Out.Write(styler is null ? piece.Text : styler.Push(piece.Text));
                 Console.Out.Flush();
             }
         }
@@ -30,15 +33,16 @@ sealed class AnswerPrinter(bool showsStats)
         {
             // The user has seen enough; what was printed is the answer.
         }
-        Console.Out.WriteLine();
-        if (showsStats) Console.Error.WriteLine(Stats(numTokens, firstToken, Stopwatch.GetElapsedTime(startTime)));
+        Console.Out.WriteLine(styler?.Finish());
+        if (showsStats) WriteStats(numTokens, firstToken, Stopwatch.GetElapsedTime(startTime));
         return answer.ToString();
     }
 
-    static string Stats(int numTokens, TimeSpan firstToken, TimeSpan total)
+    void WriteStats(int numTokens, TimeSpan firstToken, TimeSpan total)
     {
         double rate = numTokens > 1 ? (numTokens - 1) / (total - firstToken).TotalSeconds : 0;
-        return string.Create(CultureInfo.InvariantCulture,
+        string line = string.Create(CultureInfo.InvariantCulture,
             $"[{numTokens} tokens, first after {firstToken.TotalMilliseconds:F0} ms, then {rate:F1} tokens/s]");
+        Console.Error.WriteLine(isStyled ? $"\e[2m{line}\e[0m" : line);
     }
 }

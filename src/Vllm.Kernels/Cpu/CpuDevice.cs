@@ -35,6 +35,9 @@ public sealed class CpuDevice : Device
         _ = (RmsNormKernel.Variants.Chosen, RopeKernel.Variants.Chosen, GatedActivationKernel.Variants.Chosen);
     }
 
+    /// <summary>Cores that the process may use; as many threads as a device has by default.</summary>
+    public static int NumPhysicalCores => Topology.NumPhysicalCores;
+
     public override string Name => $"CPU ({_team.NumWorkers} threads, {_matMul.VariantName(PanelFormat.Int8)})";
 
     public override Tensor Allocate(DType dtype, int numRows, int numColumns)

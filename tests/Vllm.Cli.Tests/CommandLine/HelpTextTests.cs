@@ -31,6 +31,8 @@ public sealed class HelpTextTests
     [InlineData("max-num-seqs", "--max-num-seqs N", "--max-num-batched-tokens")]
     [InlineData("--max_num", "--max-num-batched-tokens", "--block-size")]
     [InlineData("prefix", "--[no-]enable-prefix-caching", "--block-size")]
+    [InlineData("parallelconfig", "--tensor-parallel-size, -tp", "--block-size")]
+    [InlineData("num-scheduler", "Gone from vLLM", "--max-num-seqs")]
     public void Topic_ShowsAGroupOrPartsOfNames(string topic, string expected, string unexpected)
     {
         string help = HelpText.Write(ServeCommand.Command, topic);
