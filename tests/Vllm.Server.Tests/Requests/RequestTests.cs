@@ -21,7 +21,6 @@ public sealed class RequestTests
     [InlineData("structured_outputs", """{"regex": "a"}""")]
     [InlineData("guided_json", "{}")]
     [InlineData("guided_regex", "\"a\"")]
-    [InlineData("use_beam_search", "true")]
     [InlineData("response_format", """{"type": "json_object"}""")]
     [InlineData("repetition_detection", "{}")]
     [InlineData("thinking_token_budget", "5")]
@@ -35,7 +34,6 @@ public sealed class RequestTests
 
     [Theory]
     [InlineData("structured_outputs", "null")]
-    [InlineData("use_beam_search", "false")]
     [InlineData("response_format", """{"type": "text"}""")]
     [InlineData("thinking_token_budget", "-1")]
     [InlineData("made_up", """{"a": [1, 2]}""")]
