@@ -23,7 +23,6 @@ public sealed class RequestTests
     [InlineData("structured_outputs", """{"regex": "a"}""")]
     [InlineData("guided_json", "{}")]
     [InlineData("guided_regex", "\"a\"")]
-    [InlineData("use_beam_search", "true")]
     [InlineData("response_format", """{"type": "json_object"}""")]
     [InlineData("kv_transfer_params", """{"a": 1}""")]
     public void UnsupportedField_IsRefusedByName(string field, string value)
@@ -35,7 +34,6 @@ public sealed class RequestTests
 
     [Theory]
     [InlineData("structured_outputs", "null")]
-    [InlineData("use_beam_search", "false")]
     [InlineData("response_format", """{"type": "text"}""")]
     [InlineData("thinking_token_budget", "-1")]
     [InlineData("made_up", """{"a": [1, 2]}""")]

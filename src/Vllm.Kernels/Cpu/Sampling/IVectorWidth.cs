@@ -122,7 +122,6 @@ readonly unsafe struct Width512 : IVectorWidth<Vector512<float>>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool AnyGreater(Vector512<float> a, Vector512<float> b) => Vector512.GreaterThanAny(a, b);
 
-    // Into registers: the form that writes to memory is many times slower on Zen 4.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static int Collect(float* source, Vector512<float> bound, int firstId, float* values, int* ids)
     {
