@@ -20,6 +20,9 @@ sealed class ChatAnswer(Generator generator, ChatCompletionRequest request, stri
     /// <summary>Alternatives shown per token: tokens that the request names are all shown.</summary>
     public int NumTopLogprobs => Fields.LogprobTokenIds is null ? request.TopLogprobs : -1;
 
+    /// <summary>For one choice.</summary>
+    public LogprobsWriter NewLogprobsWriter() => new(generator.TokenText, AsIds, Fields.UseBeamSearch);
+
     /// <summary>Role of the generated messages; continuing a message keeps that message's role.</summary>
     public string Role => request.Conversation.AddGenerationPrompt
         ? generator.Options.ResponseRole
@@ -76,8 +79,8 @@ sealed class ChatAnswer(Generator generator, ChatCompletionRequest request, stri
         json.WriteNull("reasoning");
         json.WriteEndObject();
         json.WritePropertyName("logprobs");
-        if (output.Logprobs is null) json.WriteNullValue();
-        else new LogprobsWriter(generator.TokenText, AsIds, Fields.UseBeamSearch).WriteChat(json, output.Logprobs, NumTopLogprobs);
+        if (!request.Logprobs || output.Logprobs is null) json.WriteNullValue();
+        else NewLogprobsWriter().WriteChat(json, output.Logprobs, NumTopLogprobs);
         json.WriteString("finish_reason", WireNames.Of(output.FinishReason));
         WireNames.WriteStopReason(json, output);
         WireNames.WriteTokenIds(json, "token_ids", Fields.ReturnTokenIds ? output.TokenIds : null);

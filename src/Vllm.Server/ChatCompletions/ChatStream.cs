@@ -10,8 +10,7 @@ namespace Vllm.Server.ChatCompletions;
 sealed class ChatStream(Generator generator, ChatCompletionRequest request, ChatAnswer answer)
 {
     readonly Choice[] _choices =
-        [.. Enumerable.Range(0, request.Generation.N).Select(_ =>
-            new Choice(new LogprobsWriter(generator.TokenText, answer.AsIds, request.Generation.UseBeamSearch)))];
+        [.. Enumerable.Range(0, request.Generation.N).Select(_ => new Choice(answer.NewLogprobsWriter()))];
 
     GenerationFields Fields => request.Generation;
 
@@ -81,7 +80,7 @@ sealed class ChatStream(Generator generator, ChatCompletionRequest request, Chat
         json.WriteString("content", delta.Text);
         json.WriteEndObject();
         json.WritePropertyName("logprobs");
-        if (delta.Logprobs is null) json.WriteNullValue();
+        if (!request.Logprobs || delta.Logprobs is null) json.WriteNullValue();
         else choice.Logprobs.WriteChat(json, delta.Logprobs, answer.NumTopLogprobs);
         json.WriteString("finish_reason", WireNames.Of(delta.FinishReason));
         if (delta.FinishReason is not null) WireNames.WriteStopReason(json, delta);

@@ -27,7 +27,6 @@ public sealed class EveryFieldTests
         ["watermarking"] = "asks only servers with --watermark-config, which this one cannot have",
         ["session_id"] = "routes between data-parallel engines, of which there is one",
         ["mm_payload"] = "the render routes' alone, which are off",
-        ["length_penalty"] = "of beam searches, which have their own field",
         ["tool_choice"] = "none is all it can be in a batch",
     };
 

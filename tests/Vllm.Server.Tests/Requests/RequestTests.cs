@@ -34,6 +34,7 @@ public sealed class RequestTests
 
     [Theory]
     [InlineData("structured_outputs", "null")]
+    [InlineData("use_beam_search", "false")]
     [InlineData("response_format", """{"type": "text"}""")]
     [InlineData("thinking_token_budget", "-1")]
     [InlineData("made_up", """{"a": [1, 2]}""")]
