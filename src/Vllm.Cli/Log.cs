@@ -26,14 +26,28 @@ sealed class Log(LogLevel level)
         Enum.TryParse(Environment.GetEnvironmentVariable("VLLM_LOGGING_LEVEL"), ignoreCase: true, out LogLevel named)
         && Enum.IsDefined(named) ? named : LogLevel.Info;
 
-    public void Info(string message) => Write(LogLevel.Info, "INFO", message);
+    public bool IsEnabled(LogLevel importance) => importance >= level;
 
-    public void Warning(string message) => Write(LogLevel.Warning, "WARNING", message);
+    public void Info(string message) => Write(LogLevel.Info, message);
 
-    void Write(LogLevel importance, string name, string message)
+    public void Warning(string message) => Write(LogLevel.Warning, message);
+
+    public void Error(string message) => Write(LogLevel.Error, message);
+
+    public void Write(LogLevel importance, string message)
     {
-        if (importance < level) return;
+        if (!IsEnabled(importance)) return;
+        string name = NameOf(importance);
         string time = DateTime.Now.ToString("MM-dd HH:mm:ss", CultureInfo.InvariantCulture);
         Console.Out.WriteLine($"{name} {time} {message}");
     }
+
+    /// <summary>A line of the HTTP server, in the form of vLLM's: <c>INFO:     127.0.0.1:1234 - "GET /health HTTP/1.1"
+    /// 200 OK</c>.</summary>
+    public void WriteHttp(LogLevel importance, string message)
+    {
+        if (IsEnabled(importance)) Console.Out.WriteLine($"{NameOf(importance) + ":",-9} {message}");
+    }
+
+    static string NameOf(LogLevel importance) => importance.ToString().ToUpperInvariant();
 }

@@ -47,19 +47,57 @@ static class ServeCommand
 
         ServerOptions server = WithEnvironment(arguments.Server);
         if (server.Validate() is { Count: > 0 } problems) throw new UsageException(string.Join(" ", problems));
+        if (server.EnablePerRequestMetrics && arguments.DisableLogStats)
+            throw new UsageException("--enable-per-request-metrics and --disable-log-stats exclude each other.");
+        ServerEnvironment environment = ReadEnvironment();
 
         log.Info($"vllm {ProgramVersion.Text}: loading {options.Model}");
         await using AsyncLLM engine = await EngineStart.LoadAsync(options);
         using var shutdown = new ShutdownSignal();
-        await using ApiServer api = await ApiServer.StartAsync(server, engine);
+        using var serverLog = new ServerLogProvider(log);
+        await using ApiServer api = await StartAsync(server, engine, environment, serverLog);
         StartReport.Write(log, engine.Config, api.Address);
         if (arguments.PortFile is { } file) WritePort(file, api.Address);
         await using StatsLog? stats = arguments.DisableLogStats ? null : new StatsLog(log, engine);
 
-        await shutdown.Requested;
+        Task death = DeathOf(api, engine, environment, log);
+        bool hasDied = await Task.WhenAny(shutdown.Requested, death) == death;
         log.Info("Shutting down; Ctrl-C again ends the program at once.");
         await api.StopAsync();
-        return 0;
+        return hasDied ? 1 : 0;
+    }
+
+    static async Task DeathOf(ApiServer api, AsyncLLM engine, ServerEnvironment environment, Log log)
+    {
+        await api.EngineDeath;
+        log.Error($"The engine has died, and every request fails from now on: {engine.Failure}");
+        if (environment.KeepAliveOnEngineDeath) await Task.Delay(Timeout.Infinite);
+    }
+
+    static ServerEnvironment ReadEnvironment()
+    {
+        try
+        {
+            return ServerEnvironment.Read();
+        }
+        catch (ArgumentException e)
+        {
+            throw new UsageException(e.Message);
+        }
+    }
+
+    /// <summary>A certificate that cannot be used is the user's mistake.</summary>
+    static async Task<ApiServer> StartAsync(
+        ServerOptions options, AsyncLLM engine, ServerEnvironment environment, ServerLogProvider log)
+    {
+        try
+        {
+            return await ApiServer.StartAsync(options, engine, environment, log);
+        }
+        catch (ArgumentException e)
+        {
+            throw new UsageException(e.Message);
+        }
     }
 
     static ServerOptions WithEnvironment(ServerOptions options) =>

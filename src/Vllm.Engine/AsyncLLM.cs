@@ -55,6 +55,13 @@ public sealed class AsyncLLM : IAsyncDisposable
     /// <summary>False once the engine loop has died; every request fails from then on.</summary>
     public bool IsHealthy => _core.Failure is null;
 
+    /// <summary>What killed the engine loop; null while it lives.</summary>
+    public Exception? Failure => _core.Failure;
+
+    /// <summary>Completes when the engine has ended, by disposal or because its loop died, and every stream with
+    /// it.</summary>
+    public Task Completion => _outputTask;
+
     /// <summary>The prompt of a conversation: the chat template's text, encoded, with the start of the answer.</summary>
     /// <exception cref="InvalidOperationException">The model has no chat template.</exception>
     public int[] EncodeChat(IReadOnlyList<ChatMessage> messages)
@@ -158,6 +165,10 @@ public sealed record GenerateOptions
 
     /// <summary>Prompts of different salts share no cached blocks.</summary>
     public string? CacheSalt { get; init; }
+
+    /// <summary>Called once when the prompt is computed and its first token is there. Must be quick: text of all
+    /// requests waits for it.</summary>
+    public Action? OnFirstToken { get; init; }
 }
 
 /// <summary>The engine loop has died of <see cref="Exception.InnerException"/>; a new engine is needed.</summary>

@@ -33,7 +33,7 @@ sealed class InputProcessor(EngineConfig config, Tokenizer tokenizer, EngineMetr
         double arrivalSeconds = (double)arrival / clock.TimestampFrequency;
 
         int[] promptIds = [.. prompt];
-        var stream = new OutputStream(requestId, promptIds, parameters.OutputKind, metrics, clock, arrival);
+        var stream = new OutputStream(requestId, promptIds, parameters.OutputKind, metrics, clock, arrival, options.OnFirstToken);
         for (int i = 0; i < parameters.N; i++)
         {
             SamplingParams own = parameters.Seed is { } seed ? parameters with { Seed = seed + i } : parameters;

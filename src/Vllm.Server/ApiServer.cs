@@ -1,23 +1,15 @@
-using System.Net;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Features;
 using Microsoft.AspNetCore.Http;
-using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
-using Vllm.Server.ChatCompletions;
-using Vllm.Server.Completions;
-using Vllm.Server.Generation;
-using Vllm.Server.Health;
 using Vllm.Server.Http;
-using Vllm.Server.Metrics;
-using Vllm.Server.Models;
 using Vllm.Server.Protocol;
-using Vllm.Server.Tokenize;
+using Vllm.Server.Requests;
 
 namespace Vllm.Server;
 
@@ -27,10 +19,17 @@ public sealed class ApiServer : IAsyncDisposable
     readonly WebApplication _app;
     readonly ServerOptions _options;
 
-    ApiServer(WebApplication app, ServerOptions options)
+    ApiServer(WebApplication app, ServerOptions options, AsyncLLM engine)
     {
         _app = app;
         _options = options;
+        EngineDeath = WaitForDeath(engine);
+    }
+
+    static async Task WaitForDeath(AsyncLLM engine)
+    {
+        await engine.Completion;
+        if (engine.IsHealthy) await Task.Delay(Timeout.Infinite); // ended by its owner
     }
 
     /// <summary>Where the server listens, with the port it got: <c>http://127.0.0.1:8000</c>, or
@@ -39,24 +38,38 @@ public sealed class ApiServer : IAsyncDisposable
         ? $"unix:{path}"
         : _app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.First();
 
+    /// <summary>Completes when the engine has died; from then on every request is answered with an error.</summary>
+    public Task EngineDeath { get; }
+
     /// <summary>Builds the server and starts to listen.</summary>
+    /// <param name="options">Validated here.</param>
+    /// <param name="engine">Must live as long as the server.</param>
+    /// <param name="environment">Null = the defaults, whatever the process's environment says.</param>
+    /// <param name="log">Where the log goes; null = nowhere.</param>
+    /// <param name="cancellationToken">Ends the start.</param>
     /// <exception cref="ArgumentException">Options out of range; says all at once.</exception>
     /// <exception cref="ServerStartException">The address cannot be listened on; the message says what to
     /// do.</exception>
     public static async Task<ApiServer> StartAsync(
-        ServerOptions options, AsyncLLM engine, CancellationToken cancellationToken = default)
+        ServerOptions options, AsyncLLM engine, ServerEnvironment? environment = null, ILoggerProvider? log = null,
+        CancellationToken cancellationToken = default)
     {
         if (options.Validate() is { Count: > 0 } problems) throw new ArgumentException(string.Join(" ", problems));
+        environment ??= new ServerEnvironment();
         WebApplicationBuilder builder = WebApplication.CreateSlimBuilder();
-        builder.Logging.SetMinimumLevel(LogLevel.Warning);
-        // What keeps the server from starting is thrown, not logged.
-        builder.Logging.AddFilter("Microsoft.Extensions.Hosting.Internal.Host", LogLevel.None);
-        builder.WebHost.ConfigureKestrel(kestrel => Listen(kestrel, options));
+        ServerLog.Configure(builder.Logging, options, log);
+        builder.WebHost.ConfigureKestrel(kestrel => Listening.Configure(kestrel, options, environment));
         // The host's own limit must not cut the drain that StopAsync allows.
         builder.Services.Configure<HostOptions>(host =>
             host.ShutdownTimeout = options.ShutdownTimeout + TimeSpan.FromSeconds(5));
         WebApplication app = builder.Build();
-        MapPipeline(app, options, engine);
+        MapPipeline(app, new RequestRules(options, environment), engine);
+        await ListenAsync(app, options, cancellationToken);
+        return new ApiServer(app, options, engine);
+    }
+
+    static async Task ListenAsync(WebApplication app, ServerOptions options, CancellationToken cancellationToken)
+    {
         try
         {
             await app.StartAsync(cancellationToken);
@@ -74,36 +87,24 @@ public sealed class ApiServer : IAsyncDisposable
             string place = options.Uds ?? $"{options.Host}:{options.Port}";
             throw new ServerStartException($"Cannot listen on {place}: {e.Message}", e);
         }
-        return new ApiServer(app, options);
-    }
-
-    static void Listen(KestrelServerOptions kestrel, ServerOptions options)
-    {
-        kestrel.AddServerHeader = false;
-        kestrel.Limits.MaxRequestBodySize = options.MaxRequestBodySizeBytes;
-        if (options.Uds is { } path)
+        catch
         {
-            // Left behind by a process that was killed. (A socket has no length; a file that has one is not ours.)
-            if (File.Exists(path) && new FileInfo(path).Length == 0) File.Delete(path);
-            kestrel.ListenUnixSocket(path);
-        }
-        else if (options.Host is null)
-        {
-            kestrel.ListenAnyIP(options.Port);
-        }
-        else
-        {
-            bool isAddress = IPAddress.TryParse(options.Host, out IPAddress? address);
-            kestrel.Listen(isAddress ? address! : Dns.GetHostAddresses(options.Host)[0], options.Port);
+            await app.DisposeAsync();
+            throw;
         }
     }
 
-    /// <summary>Layers from the outside in: request ids, keys, CORS, HTTP metrics, routes, error boundary,
+    /// <summary>Layers from the outside in: access log, request ids, keys, CORS, HTTP metrics, routes, error boundary,
     /// endpoint.</summary>
-    static void MapPipeline(WebApplication app, ServerOptions options, AsyncLLM engine)
+    static void MapPipeline(WebApplication app, RequestRules rules, AsyncLLM engine)
     {
+        ServerOptions options = rules.Options;
         var httpMetrics = new HttpMetrics();
         var forms = new RouteForms();
+        ILoggerFactory loggers = app.Services.GetRequiredService<ILoggerFactory>();
+        ILogger accessLogger = loggers.CreateLogger(AccessLog.Category);
+        if (!options.DisableUvicornAccessLog && accessLogger.IsEnabled(LogLevel.Information))
+            app.Use(new AccessLog(options, accessLogger).Invoke);
         app.Use(new RequestIds(options).Invoke);
         app.Use(new ApiKeyGuard(options).Invoke);
         app.Use(new Cors(options).Invoke);
@@ -111,31 +112,9 @@ public sealed class ApiServer : IAsyncDisposable
         app.Use(httpMetrics.Invoke);
         app.UseRouting();
         app.Use(forms.Invoke);
-        MapRoutes(new Routes(app, forms, new EndpointBoundary(app.Logger)), options, engine, httpMetrics);
-    }
-
-    static void MapRoutes(Routes routes, ServerOptions options, AsyncLLM engine, HttpMetrics httpMetrics)
-    {
-        var models = new ServedModels(engine.Config);
-        var rejections = new AdmissionRejections(options, engine);
-        var generator = new Generator(engine, options, models, rejections);
-        var chatPrompts = new ChatPrompts(engine, models);
-        var load = new ServerLoad(options);
-        var tokenize = new TokenizeEndpoints(generator, chatPrompts);
-
-        routes.Map("POST", "/v1/chat/completions", Tracked(new ChatCompletionsEndpoint(generator, chatPrompts).Handle));
-        routes.Map("POST", "/v1/completions", Tracked(new CompletionsEndpoint(generator).Handle));
-        routes.Map("GET", "/v1/models", models.List);
-        routes.Map("POST", "/tokenize", tokenize.Tokenize);
-        routes.Map("POST", "/detokenize", tokenize.Detokenize);
-        routes.Map("GET", "/health", HealthEndpoints.Health(engine));
-        routes.Map("GET,POST", "/ping", HealthEndpoints.Health(engine));
-        routes.Map("GET", "/version", HealthEndpoints.Version);
-        routes.Map("GET", "/load", load.Get);
-        var metrics = new MetricsEndpoint(engine, httpMetrics, models, rejections);
-        routes.Map("GET,HEAD,POST", "/metrics", metrics.Get, allowsTrailingSlash: true);
-
-        RequestDelegate Tracked(RequestDelegate endpoint) => context => load.Track(context, endpoint);
+        ILogger logger = loggers.CreateLogger(ServerLog.Category);
+        var boundary = new EndpointBoundary(logger, options.LogErrorStack || rules.Environment.DevMode);
+        new ApiRoutes(app, forms, boundary).Map(rules, engine, httpMetrics, logger);
     }
 
     /// <summary>Returns when the process is asked to end (Ctrl+C, SIGTERM) or the server was stopped.</summary>
@@ -151,18 +130,6 @@ public sealed class ApiServer : IAsyncDisposable
     }
 
     public ValueTask DisposeAsync() => _app.DisposeAsync();
-
-    /// <summary>Maps a path to an endpoint inside the error boundary, and tells <see cref="RouteForms"/> of
-    /// it.</summary>
-    sealed class Routes(WebApplication app, RouteForms forms, EndpointBoundary boundary)
-    {
-        public void Map(string methods, string path, RequestDelegate endpoint, bool allowsTrailingSlash = false)
-        {
-            forms.Add(path);
-            if (allowsTrailingSlash) forms.Add(path + "/");
-            app.MapMethods(path, methods.Split(','), context => boundary.Run(context, endpoint));
-        }
-    }
 }
 
 /// <summary>The server could not start to listen.</summary>

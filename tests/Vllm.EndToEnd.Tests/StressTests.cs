@@ -169,6 +169,8 @@ sealed class StressClient(HttpClient http, Random random)
         (string path, string body, HttpStatusCode status) = Nonsense[random.Next(Nonsense.Length)];
         using var content = new StringContent(body, null, "application/json");
         using HttpResponseMessage response = await http.PostAsync(path, content);
+        // A full server need not look at what it refuses.
+        if (IsFull(response, await response.Content.ReadAsStringAsync())) return await RestAsync();
         if (response.StatusCode != status)
             throw new InvalidOperationException($"{body} was answered {(int)response.StatusCode}: {await response.Content.ReadAsStringAsync()}");
         return StressKind.RefusedAsBad;

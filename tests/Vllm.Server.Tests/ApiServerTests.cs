@@ -82,6 +82,22 @@ public sealed class ApiServerTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Stop_LetsStreamsEndWithinTheLimit()
+    {
+        await using ApiServer server = await Start(Local with { ShutdownTimeout = TimeSpan.FromMinutes(2) });
+        using var client = new HttpClient();
+        using HttpResponseMessage response = await Post(client, server.Address, TestContext.Current.CancellationToken);
+
+        Task stop = server.StopAsync();
+        string all = await response.Content.ReadAsStringAsync();
+        await stop;
+
+        Assert.EndsWith("data: [DONE]\n\n", all);
+        Assert.Equal(0, _engine!.Metrics.NumFinished(Engine.Requests.FinishReason.Abort));
+        await Assert.ThrowsAnyAsync<HttpRequestException>(() => client.GetAsync($"{server.Address}/health"));
+    }
+
+    [Fact]
     public async Task UnixSocket_IsServed()
     {
         string path = Path.Combine(Path.GetTempPath(), $"vllm-{Guid.NewGuid():N}.sock");

@@ -21,6 +21,21 @@ static class ServerFlags
         .Group("Frontend")
         .Value("--uds", ValueTypes.OptionalText("PATH"), o => o.Uds, (o, v) => o with { Uds = v },
             "Unix domain socket to listen on in place of host and port.")
+        .Value("--ssl-certfile", ValueTypes.OptionalText("FILE"),
+            o => o.SslCertfile, (o, v) => o with { SslCertfile = v },
+            "PEM file with the server's certificate and those that signed it; serves HTTPS.")
+        .Value("--ssl-keyfile", ValueTypes.OptionalText("FILE"), o => o.SslKeyfile, (o, v) => o with { SslKeyfile = v },
+            "PEM file with the certificate's private key.")
+        .Value("--ssl-ca-certs", ValueTypes.OptionalText("FILE"),
+            o => o.SslCaCerts, (o, v) => o with { SslCaCerts = v },
+            "PEM file with the authorities that client certificates must come from.")
+        .Value("--ssl-cert-reqs", ValueTypes.Int, o => o.SslCertReqs, (o, v) => o with { SslCertReqs = v },
+            "Whether clients must show a certificate: 0 = no, 1 = may, 2 = must.")
+        .Value("--ssl-ciphers", ValueTypes.OptionalText("SUITES"),
+            o => o.SslCiphers, (o, v) => o with { SslCiphers = v },
+            "OpenSSL names of the cipher suites to offer to clients of TLS 1.2, joined by colons.")
+        .Pair("--enable-ssl-refresh", o => o.EnableSslRefresh, (o, v) => o with { EnableSslRefresh = v },
+            "Read certificate and key anew when their files change.")
         .Value("--root-path", ValueTypes.OptionalText("PATH"), o => o.RootPath, (o, v) => o with { RootPath = v },
             "Path prefix that a proxy leaves in requests.")
         .Value("--allowed-origins", ValueTypes.JsonList, o => o.AllowedOrigins, (o, v) => o with { AllowedOrigins = v },
@@ -39,6 +54,30 @@ static class ServerFlags
         .Pair("--trust-request-chat-template",
             o => o.TrustRequestChatTemplate, (o, v) => o with { TrustRequestChatTemplate = v },
             "Take chat templates from requests. A template is a program: for trusted clients only.")
+        .Value("--default-chat-template-kwargs", ValueTypes.OptionalText("JSON_OBJECT"),
+            o => o.DefaultChatTemplateKwargs, (o, v) => o with { DefaultChatTemplateKwargs = v },
+            "Variables of the chat template for requests that do not set them.")
+        .Value("--chat-template-content-format",
+            ValueTypes.Choice(
+                ("auto", ChatTemplateContentFormat.Auto), ("string", ChatTemplateContentFormat.String),
+                ("openai", ChatTemplateContentFormat.Openai)),
+            o => o.ChatTemplateContentFormat, (o, v) => o with { ChatTemplateContentFormat = v },
+            "How templates get a message's content.")
+        .Value("--fingerprint-mode",
+            ValueTypes.Choice(
+                ("full", FingerprintMode.Full), ("hash", FingerprintMode.Hash), ("custom", FingerprintMode.Custom),
+                ("none", FingerprintMode.None)),
+            o => o.FingerprintMode, (o, v) => o with { FingerprintMode = v },
+            "What system_fingerprint of answers says.")
+        .Value("--fingerprint-value", ValueTypes.OptionalText("TEXT"),
+            o => o.FingerprintValue, (o, v) => o with { FingerprintValue = v },
+            "The fingerprint of --fingerprint-mode custom.")
+        .Pair("--enable-per-request-metrics",
+            o => o.EnablePerRequestMetrics, (o, v) => o with { EnablePerRequestMetrics = v },
+            "Report the times of each request in its answer.")
+        .Pair("--enable-tokenizer-info-endpoint",
+            o => o.EnableTokenizerInfoEndpoint, (o, v) => o with { EnableTokenizerInfoEndpoint = v },
+            "Serve /tokenizer_info, which shows the tokenizer's settings and the chat template.")
         .Pair("--enable-force-include-usage",
             o => o.EnableForceIncludeUsage, (o, v) => o with { EnableForceIncludeUsage = v },
             "Give every stream usage, whatever the request says.")
@@ -56,11 +95,42 @@ static class ServerFlags
             "Idle time after which a stream sends a comment; 0 = never.")
         .Value("--max-request-body-size", ValueTypes.HumanLong,
             o => o.MaxRequestBodySizeBytes, (o, v) => o with { MaxRequestBodySizeBytes = v },
-            "Largest request body.")
+            "Largest request body; larger ones are answered 413.")
+        .Value("--h11-max-incomplete-event-size", ValueTypes.Int,
+            o => o.H11MaxIncompleteEventSize, (o, v) => o with { H11MaxIncompleteEventSize = v },
+            "Most bytes of a request's line and headers.")
+        .Value("--h11-max-header-count", ValueTypes.Int,
+            o => o.H11MaxHeaderCount, (o, v) => o with { H11MaxHeaderCount = v },
+            "Most headers of a request.")
+        .Value("--min-response-data-rate", ValueTypes.Double,
+            o => o.MinResponseDataRate, (o, v) => o with { MinResponseDataRate = v },
+            "Bytes per second that a client must take; a slower one is disconnected. 0 = wait for ever.")
+        .Pair("--enable-log-requests", o => o.EnableLogRequests, (o, v) => o with { EnableLogRequests = v },
+            "Log each request that arrives.")
+        .Pair("--enable-log-outputs", o => o.EnableLogOutputs, (o, v) => o with { EnableLogOutputs = v },
+            "Log each answer; needs --enable-log-requests.")
+        .Pair("--enable-log-deltas", o => o.EnableLogDeltas, (o, v) => o with { EnableLogDeltas = v },
+            "With --enable-log-outputs, log each piece of a stream too.")
+        .Value("--max-log-len", ValueTypes.OptionalInt, o => o.MaxLogLen, (o, v) => o with { MaxLogLen = v },
+            "Most characters and token ids of a prompt or answer that are logged.")
+        .Value("--uvicorn-log-level", ValueTypes.Choice("critical", "error", "warning", "info", "debug", "trace"),
+            o => o.UvicornLogLevel, (o, v) => o with { UvicornLogLevel = v },
+            "Least important messages of the HTTP layer that are logged; the access log is at level info.")
+        .Pair("--disable-uvicorn-access-log",
+            o => o.DisableUvicornAccessLog, (o, v) => o with { DisableUvicornAccessLog = v },
+            "Log no line per HTTP request.")
+        .Value("--disable-access-log-for-endpoints", ValueTypes.OptionalText("PATHS"),
+            o => o.DisableAccessLogForEndpoints, (o, v) => o with { DisableAccessLogForEndpoints = v },
+            "Paths whose requests get no line in the access log, separated by commas.")
+        .Pair("--log-error-stack", o => o.LogErrorStack, (o, v) => o with { LogErrorStack = v },
+            "Log where in the server an error answer came from. On with VLLM_SERVER_DEV_MODE=1.")
         .Group("SchedulerConfig")
         .Value("--stream-interval", ValueTypes.Int, o => o.StreamInterval, (o, v) => o with { StreamInterval = v },
             "Tokens that a stream chunk waits for.")
         .Value("--max-num-queued-reqs", ValueTypes.OptionalInt,
             o => o.MaxNumQueuedReqs, (o, v) => o with { MaxNumQueuedReqs = v },
-            "Most requests that wait or run at once; more are answered 503. No limit by default.");
+            "Most answers that wait or run at once; more are answered 503. No limit by default.")
+        .Value("--max-num-queued-tokens", ValueTypes.OptionalHumanLong with { Metavar = "N" },
+            o => o.MaxNumQueuedTokens, (o, v) => o with { MaxNumQueuedTokens = v },
+            "Prompt tokens without a first token yet from which on requests are answered 503. No limit by default.");
 }

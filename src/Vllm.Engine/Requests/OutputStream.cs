@@ -13,13 +13,15 @@ namespace Vllm.Engine.Requests;
 /// <param name="metrics">Told of tokens and ends.</param>
 /// <param name="clock">Of the timestamps.</param>
 /// <param name="arrivalTime">When the request was submitted.</param>
+/// <param name="onFirstToken">Called once, under the stream's lock.</param>
 sealed class OutputStream(
     string requestId, IReadOnlyList<int> promptTokenIds, OutputKind kind, EngineMetrics metrics, TimeProvider clock,
-    long arrivalTime)
+    long arrivalTime, Action? onFirstToken = null)
 {
     readonly Channel<bool> _news = Channel.CreateBounded<bool>(
         new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite, SingleReader = true });
     readonly Lock _gate = new();
+    Action? _onFirstToken = onFirstToken;
     IReadOnlyList<TokenLogprobs?>? _promptLogprobs;
     int _numCachedTokens;
     string? _error;
@@ -46,6 +48,8 @@ sealed class OutputStream(
             if (token.PromptLogprobs is { } logprobs)
                 _promptLogprobs = [null, .. logprobs.Select(position => position.ToTokenLogprobs())];
             _numCachedTokens = token.NumCachedTokens;
+            _onFirstToken?.Invoke();
+            _onFirstToken = null;
             bool stopped = token.Request.Output!.Append(token, time);
             if (kind != OutputKind.FinalOnly || IsFinished) _news.Writer.TryWrite(true);
             return stopped;

@@ -7,16 +7,21 @@ using Vllm.Server.Protocol;
 namespace Vllm.Server.ChatCompletions;
 
 /// <summary>The answer to a chat request in one body.</summary>
-sealed class ChatAnswer(
-    Generator generator, ChatCompletionRequest request, string id, string prompt, IReadOnlyList<int> promptTokenIds)
+sealed class ChatAnswer(Generator generator, ChatCompletionRequest request, string id, ChatPrompt prompt)
 {
     readonly long _created = Generator.UnixTime;
 
     GenerationFields Fields => request.Generation;
 
-    public int NumPromptTokens => promptTokenIds.Count;
+    public int NumPromptTokens => prompt.TokenIds.Count;
 
     public bool AsIds => Fields.ReturnTokensAsTokenIds ?? generator.Options.ReturnTokensAsTokenIds;
+
+    /// <summary>Alternatives shown per token: tokens that the request names are all shown.</summary>
+    public int NumTopLogprobs => Fields.LogprobTokenIds is null ? request.TopLogprobs : -1;
+
+    /// <summary>For one choice.</summary>
+    public LogprobsWriter NewLogprobsWriter() => new(generator.TokenText, AsIds, Fields.UseBeamSearch);
 
     /// <summary>Role of the generated messages; continuing a message keeps that message's role.</summary>
     public string Role => request.Conversation.AddGenerationPrompt
@@ -45,19 +50,22 @@ sealed class ChatAnswer(
         json.WriteEndArray();
         json.WriteNull("service_tier");
         json.WriteString("system_fingerprint", generator.SystemFingerprint);
-        new Usage(NumPromptTokens, result.Outputs.Sum(o =>
-            o.TokenIds.Count), generator.CachedTokens(result.NumCachedTokens))
+        new Usage(
+            NumPromptTokens,
+            result.Outputs.Sum(o => o.TokenIds.Count),
+            generator.CachedTokens(result.NumCachedTokens),
+            generator.CreatedCacheTokens(NumPromptTokens, result.NumCachedTokens))
             .WriteWhole(json, isChat: true);
         json.WritePropertyName("prompt_logprobs");
-        LogprobsWriter.WritePrompt(json, generator.TokenText, promptTokenIds, result.PromptLogprobs);
+        LogprobsWriter.WritePrompt(json, generator.TokenText, prompt.TokenIds, result.PromptLogprobs);
         WritePrompt(json);
         json.WriteNull("kv_transfer_params");
         json.WriteNull("ec_transfer_params");
-        json.WriteNull("metrics");
+        MetricsJson.WriteWhole(json, generator.MetricsOf(result.Outputs));
         json.WriteEndObject();
     }
 
-    void WriteChoice(Utf8JsonWriter json, CompletionOutput output)
+    public void WriteChoice(Utf8JsonWriter json, CompletionOutput output)
     {
         json.WriteStartObject();
         json.WriteNumber("index", output.Index);
@@ -72,7 +80,7 @@ sealed class ChatAnswer(
         json.WriteEndObject();
         json.WritePropertyName("logprobs");
         if (!request.Logprobs || output.Logprobs is null) json.WriteNullValue();
-        else new LogprobsWriter(generator.TokenText, AsIds, Fields.UseBeamSearch).WriteChat(json, output.Logprobs, request.TopLogprobs);
+        else NewLogprobsWriter().WriteChat(json, output.Logprobs, NumTopLogprobs);
         json.WriteString("finish_reason", WireNames.Of(output.FinishReason));
         WireNames.WriteStopReason(json, output);
         WireNames.WriteTokenIds(json, "token_ids", Fields.ReturnTokenIds ? output.TokenIds : null);
@@ -91,7 +99,7 @@ sealed class ChatAnswer(
     /// <summary>The prompt as ids and as text, each when asked for.</summary>
     public void WritePrompt(Utf8JsonWriter json)
     {
-        WireNames.WriteTokenIds(json, "prompt_token_ids", Fields.ReturnTokenIds ? promptTokenIds : null);
-        json.WriteString("prompt_text", request.ReturnPromptText ? prompt : null);
+        WireNames.WriteTokenIds(json, "prompt_token_ids", Fields.ReturnTokenIds ? prompt.TokenIds : null);
+        json.WriteString("prompt_text", request.ReturnPromptText ? prompt.Text : null);
     }
 }

@@ -20,28 +20,70 @@ sealed record ChatCompletionRequest
     public required bool ReturnPromptText { get; init; }
 
     /// <exception cref="RequestException">The body is not a valid request.</exception>
-    public static ChatCompletionRequest Parse(JsonElement body, ServerOptions options)
+    public static ChatCompletionRequest Parse(JsonElement body, RequestRules rules)
     {
         var fields = new RequestFields(body);
         EarlyChecks.StreamOptions(fields);
         CheckLogprobs(fields);
         EarlyChecks.TokenIdLogprobs(fields, "set to true");
+        EarlyChecks.ThinkingTokenBudget(fields);
         ToolFields.Check(fields);
         Conversation.CheckGenerationPrompt(fields);
         EarlyChecks.CacheSalt(fields);
-        RequestSchema.Instance.Require("ChatCompletionRequest", body);
+        rules.Schema.Require("ChatCompletionRequest", body);
         UnsupportedFields.Refuse(fields);
-        return new ChatCompletionRequest
+        return Read(fields, GenerationFields.Read(fields), Conversation.Read(fields, rules.Options));
+    }
+
+    /// <summary>The body of <c>POST /v1/chat/completions/batch</c>: one request for each of its
+    /// conversations.</summary>
+    /// <exception cref="RequestException">The body is not a valid request.</exception>
+    public static ChatCompletionRequest[] ParseBatch(JsonElement body, RequestRules rules)
+    {
+        var fields = new RequestFields(body);
+        CheckLogprobs(fields);
+        EarlyChecks.TokenIdLogprobs(fields, "set to true");
+        Conversation.CheckGenerationPrompt(fields);
+        EarlyChecks.CacheSalt(fields);
+        rules.Schema.Require("BatchChatCompletionRequest", body);
+        RefuseInBatch(fields);
+        UnsupportedFields.Refuse(fields);
+        // The model of this route has no stream field.
+        GenerationFields generation = GenerationFields.Read(fields) with { Stream = false };
+        return [.. body.GetProperty("messages").EnumerateArray().Select(messages =>
+            Read(fields, generation, Conversation.Read(fields, messages, rules.Options)))];
+    }
+
+    public SamplingParams ToSamplingParams(SamplingDefaults defaults, Int128 maxTokens) => Generation.ToSamplingParams(
+        defaults, maxTokens, Logprobs ? TopLogprobs : null,
+        // An echoed prompt comes with log-probabilities like the answer's.
+        Generation.PromptLogprobs ?? (Generation.Echo ? TopLogprobs : null));
+
+    static void RefuseInBatch(RequestFields fields)
+    {
+        if (fields.Bool("use_beam_search"))
         {
-            Generation = GenerationFields.Read(fields),
-            Conversation = Conversation.Read(fields, options),
+            throw RequestException.Field("Batch chat completions do not support beam search. Please set "
+                + "`use_beam_search` to False.", "use_beam_search");
+        }
+        if (fields.Int("n") is > 1 and var n)
+        {
+            throw RequestException.Value(
+                "Batch chat completions do not support `n > 1`. Please set `n` to 1.", "n", $"{n}");
+        }
+    }
+
+    static ChatCompletionRequest Read(RequestFields fields, GenerationFields generation, Conversation conversation) =>
+        new()
+        {
+            Generation = generation,
+            Conversation = conversation,
             MaxTokens = fields.Integer("max_completion_tokens") ?? fields.Integer("max_tokens"),
             Logprobs = fields.Bool("logprobs"),
             TopLogprobs = fields.Int("top_logprobs") ?? 0,
             AddSpecialTokens = fields.Bool("add_special_tokens"),
             ReturnPromptText = fields.Bool("return_prompt_text"),
         };
-    }
 
     static void CheckLogprobs(RequestFields fields)
     {

@@ -1,6 +1,6 @@
+using System.Text.Json;
 using Microsoft.AspNetCore.Http;
 using Vllm.Server.Generation;
-using Vllm.Server.Protocol;
 using Vllm.Server.Requests;
 
 namespace Vllm.Server.ChatCompletions;
@@ -10,34 +10,33 @@ namespace Vllm.Server.ChatCompletions;
 /// engine, 6. answer whole or as a stream of chunks.</summary>
 sealed class ChatCompletionsEndpoint(Generator generator, ChatPrompts chatPrompts)
 {
-    public async Task Handle(HttpContext context)
+    public async Task Handle(HttpContext context) => await Handle(context, await JsonBody.Read(context.Request));
+
+    public async Task Handle(HttpContext context, JsonElement body)
     {
         // 1. Errors throw a RequestException, which the endpoint boundary answers.
-        ChatCompletionRequest request =
-            ChatCompletionRequest.Parse(await JsonBody.Read(context.Request), generator.Options);
+        ChatCompletionRequest request = ChatCompletionRequest.Parse(body, generator.Rules);
         GenerationFields fields = request.Generation;
         generator.Models.Require(fields.Model);
-        generator.Admit();
         string id = Generator.RequestId(context, "chatcmpl-", fields.RequestId);
+        using ActiveRequests.Admission admission = await generator.Admit(id, 1, fields.N, context);
 
-        // 2.
-        string prompt = chatPrompts.Render(request.Conversation);
-
-        // 3.
-        IReadOnlyList<int> promptTokenIds = generator.Prompts.Encode(
-            prompt, request.AddSpecialTokens, fields.TruncatePromptTokens, fields.TruncateRight);
+        // 2. and 3.
+        ChatPrompt prompt = ChatPrompt.Make(generator, chatPrompts, request);
+        admission.CountPrompts(prompt.TokenIds.Count);
 
         // 4. and 5. Leaving the stream, or the client's leaving, aborts the request in the engine.
-        IAsyncEnumerable<RequestOutput> outputs = Run(context, request, id, promptTokenIds);
+        IAsyncEnumerable<RequestOutput> outputs = Run(context, request, admission, prompt.TokenIds);
 
         // 6.
-        var answer = new ChatAnswer(generator, request, id, prompt, promptTokenIds);
+        var answer = new ChatAnswer(generator, request, id, prompt);
         if (fields.Stream) await new ChatStream(generator, request, answer).Send(context, outputs);
         else await answer.Send(context, outputs);
     }
 
     IAsyncEnumerable<RequestOutput> Run(
-        HttpContext context, ChatCompletionRequest request, string id, IReadOnlyList<int> promptTokenIds)
+        HttpContext context, ChatCompletionRequest request, ActiveRequests.Admission admission,
+        IReadOnlyList<int> promptTokenIds)
     {
         GenerationFields fields = request.Generation;
         SamplingDefaults defaults = generator.Engine.Config.SamplingDefaults;
@@ -46,12 +45,10 @@ sealed class ChatCompletionsEndpoint(Generator generator, ChatPrompts chatPrompt
         if (fields.UseBeamSearch)
         {
             return generator.BeamSearch(
-                id, promptTokenIds, fields.ToBeamSearchParams(defaults, maxTokens), fields, priority, context.RequestAborted);
+                admission, promptTokenIds, fields.ToBeamSearchParams(defaults, maxTokens), fields, priority,
+                context.RequestAborted);
         }
-        // An echoed prompt comes with log-probabilities like the answer's.
-        int? logprobs = request.Logprobs ? request.TopLogprobs : null;
-        int? promptLogprobs = fields.PromptLogprobs ?? (fields.Echo ? request.TopLogprobs : null);
-        SamplingParams samplingParams = fields.ToSamplingParams(defaults, maxTokens, logprobs, promptLogprobs);
-        return generator.Generate(id, promptTokenIds, samplingParams, fields, priority, context.RequestAborted);
+        SamplingParams samplingParams = request.ToSamplingParams(defaults, maxTokens);
+        return generator.Generate(admission, promptTokenIds, samplingParams, fields, priority, context.RequestAborted);
     }
 }

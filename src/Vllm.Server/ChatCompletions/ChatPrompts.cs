@@ -8,8 +8,11 @@ using Vllm.Text.ChatTemplates;
 namespace Vllm.Server.ChatCompletions;
 
 /// <summary>Conversations to prompts, by the model's chat template or by one that the request brings.</summary>
-sealed class ChatPrompts(AsyncLLM engine, ServedModels models)
+sealed class ChatPrompts(AsyncLLM engine, ServerOptions options, ServedModels models)
 {
+    readonly JsonElement? _defaultKwargs =
+        options.DefaultChatTemplateKwargs is { } text ? JsonDocument.Parse(text).RootElement : null;
+
     /// <summary>Variables that the request's own fields set; <c>chat_template_kwargs</c> does not replace
     /// them.</summary>
     static readonly string[] OwnVariables =
@@ -37,7 +40,7 @@ sealed class ChatPrompts(AsyncLLM engine, ServedModels models)
 
     ChatTemplateInput Input(Conversation conversation, ChatTemplate template) => new()
     {
-        Messages = ToJson(conversation, (json, c) => WriteMessages(json, c.Messages, template)),
+        Messages = ToJson(conversation, (json, c) => WriteMessages(json, c.Messages, template, FormatFor(template))),
         Documents = conversation.Documents,
         AddGenerationPrompt = conversation.AddGenerationPrompt,
         ContinueField = conversation.ContinueFinalMessage ? "content" : null,
@@ -47,9 +50,11 @@ sealed class ChatPrompts(AsyncLLM engine, ServedModels models)
     };
 
     /// <summary>The variables that the template reads; others have no effect, as in vLLM.</summary>
-    static Dictionary<string, JsonElement> Kwargs(Conversation conversation, ChatTemplate template)
+    Dictionary<string, JsonElement> Kwargs(Conversation conversation, ChatTemplate template)
     {
         var kwargs = new Dictionary<string, JsonElement>();
+        if (_defaultKwargs is { } defaults)
+            foreach (JsonProperty property in defaults.EnumerateObject()) kwargs[property.Name] = property.Value;
         if (conversation.ReasoningEffort is { } effort)
         {
             kwargs["reasoning_effort"] = ToJson(effort, static (json, effort) => json.WriteStringValue(effort));
@@ -63,7 +68,16 @@ sealed class ChatPrompts(AsyncLLM engine, ServedModels models)
         return kwargs;
     }
 
-    static void WriteMessages(Utf8JsonWriter json, IReadOnlyList<ChatMessage> messages, ChatTemplate template)
+    /// <summary>The operator's choice, else what the template reads.</summary>
+    ContentFormat FormatFor(ChatTemplate template) => options.ChatTemplateContentFormat switch
+    {
+        ChatTemplateContentFormat.String => ContentFormat.String,
+        ChatTemplateContentFormat.Openai => ContentFormat.OpenAI,
+        _ => template.ContentFormat ?? ContentFormat.String,
+    };
+
+    static void WriteMessages(
+        Utf8JsonWriter json, IReadOnlyList<ChatMessage> messages, ChatTemplate template, ContentFormat format)
     {
         json.WriteStartArray();
         foreach (ChatMessage message in messages)
@@ -71,7 +85,7 @@ sealed class ChatPrompts(AsyncLLM engine, ServedModels models)
             json.WriteStartObject();
             bool isUnknownRole = message.Role == "developer" && !template.AcceptsDeveloperRole;
             json.WriteString("role", isUnknownRole ? "system" : message.Role);
-            WriteContent(json, message, template.ContentFormat ?? ContentFormat.String);
+            WriteContent(json, message, format);
             if (message.Name is not null) json.WriteString("name", message.Name);
             if (message.ToolCallId is not null) json.WriteString("tool_call_id", message.ToolCallId);
             if (message.Reasoning is not null) json.WriteString("reasoning", message.Reasoning);

@@ -11,7 +11,7 @@ sealed class ChatStream(Generator generator, ChatCompletionRequest request, Chat
 {
     readonly Choice[] _choices =
         [.. Enumerable.Range(0, request.Generation.N).Select(_ =>
-            new Choice(new LogprobsWriter(generator.TokenText, answer.AsIds, request.Generation.UseBeamSearch)))];
+            new Choice(answer.NewLogprobsWriter()))];
 
     GenerationFields Fields => request.Generation;
 
@@ -21,14 +21,16 @@ sealed class ChatStream(Generator generator, ChatCompletionRequest request, Chat
         await EndpointBoundary.Stream(events, async () =>
         {
             int? numCachedTokens = null;
+            IReadOnlyList<CompletionOutput> last = [];
             await foreach (RequestOutput output in events.KeepAlive(outputs, generator.Options.SseKeepAliveInterval))
             {
                 if (numCachedTokens is null) await SendBeginning(events);
                 numCachedTokens ??= output.NumCachedTokens;
+                last = output.Outputs;
                 foreach (CompletionOutput delta in output.Outputs) await SendDelta(events, delta);
             }
             if (!generator.IncludesUsage(Fields)) return;
-            WriteUsage(events.Begin(), numCachedTokens ?? 0);
+            WriteUsage(events.Begin(), numCachedTokens ?? 0, last);
             await events.Send();
         });
     }
@@ -80,13 +82,12 @@ sealed class ChatStream(Generator generator, ChatCompletionRequest request, Chat
         json.WriteEndObject();
         json.WritePropertyName("logprobs");
         if (!request.Logprobs || delta.Logprobs is null) json.WriteNullValue();
-        else choice.Logprobs.WriteChat(json, delta.Logprobs, request.TopLogprobs);
+        else choice.Logprobs.WriteChat(json, delta.Logprobs, answer.NumTopLogprobs);
         json.WriteString("finish_reason", WireNames.Of(delta.FinishReason));
         if (delta.FinishReason is not null) WireNames.WriteStopReason(json, delta);
         WireNames.WriteTokenIds(json, "token_ids", Fields.ReturnTokenIds ? delta.TokenIds : null);
         WriteEnd(json, delta.Index);
-        if (delta.FinishReason is not null && !generator.IncludesUsage(Fields))
-            json.WriteString("system_fingerprint", generator.SystemFingerprint);
+        if (delta.FinishReason is not null && !generator.IncludesUsage(Fields)) generator.WriteFingerprint(json);
         json.WriteEndObject();
     }
 
@@ -107,15 +108,20 @@ sealed class ChatStream(Generator generator, ChatCompletionRequest request, Chat
             new Usage(answer.NumPromptTokens, _choices[index].NumTokens).WriteContinuous(json, isChat: true);
     }
 
-    void WriteUsage(Utf8JsonWriter json, int numCachedTokens)
+    void WriteUsage(Utf8JsonWriter json, int numCachedTokens, IReadOnlyList<CompletionOutput> last)
     {
         json.WriteStartObject();
         answer.WriteHead(json, "chat.completion.chunk");
         json.WriteStartArray("choices");
         json.WriteEndArray();
-        new Usage(answer.NumPromptTokens, _choices.Sum(c => c.NumTokens), generator.CachedTokens(numCachedTokens))
+        new Usage(
+            answer.NumPromptTokens,
+            _choices.Sum(c => c.NumTokens),
+            generator.CachedTokens(numCachedTokens),
+            generator.CreatedCacheTokens(answer.NumPromptTokens, numCachedTokens))
             .WriteFinal(json, isChat: true);
-        json.WriteString("system_fingerprint", generator.SystemFingerprint);
+        generator.WriteFingerprint(json);
+        MetricsJson.WriteFinal(json, generator.MetricsOf(last));
         json.WriteEndObject();
     }
 

@@ -39,11 +39,18 @@ sealed record Conversation
         }
     }
 
+    /// <summary>The conversation of the field <c>messages</c>.</summary>
     public static Conversation Read(RequestFields fields, ServerOptions options)
     {
-        RefuseUntrusted(fields, options);
         if (!fields.TryGet("messages", out JsonElement messages))
             throw RequestException.BadRequest("messages must be a list, not null.");
+        return Read(fields, messages, options);
+    }
+
+    /// <summary>The conversation of a list of messages, and what the request's fields say of it.</summary>
+    public static Conversation Read(RequestFields fields, JsonElement messages, ServerOptions options)
+    {
+        RefuseUntrusted(fields, options);
         if (messages.GetArrayLength() == 0)
         {
             throw RequestException.BadRequest(

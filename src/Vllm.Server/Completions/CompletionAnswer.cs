@@ -42,7 +42,7 @@ sealed class CompletionAnswer(
         usage.WriteWhole(json, isChat: false);
         json.WriteNull("kv_transfer_params");
         json.WriteNull("ec_transfer_params");
-        json.WriteNull("metrics");
+        MetricsJson.WriteWhole(json, results is [var only] ? generator.MetricsOf(only.Outputs) : null);
         json.WriteEndObject();
     }
 
@@ -71,10 +71,12 @@ sealed class CompletionAnswer(
         {
             var choices = new StreamedChoice[prompts.Length * Fields.N];
             int? numCachedTokens = null;
+            IReadOnlyList<CompletionOutput> last = [];
             TimeSpan? keepAlive = generator.Options.SseKeepAliveInterval;
             await foreach ((int index, RequestOutput result) in events.KeepAlive(outputs, keepAlive))
             {
                 numCachedTokens ??= result.NumCachedTokens;
+                last = result.Outputs;
                 foreach (CompletionOutput output in result.Outputs)
                 {
                     ref StreamedChoice choice = ref choices[index * Fields.N + output.Index];
@@ -88,7 +90,7 @@ sealed class CompletionAnswer(
                 }
             }
             if (!generator.IncludesUsage(Fields)) return;
-            WriteUsageChunk(events.Begin(), choices.Sum(c => c.NumTokens), numCachedTokens ?? 0);
+            WriteUsageChunk(events.Begin(), choices.Sum(c => c.NumTokens), numCachedTokens ?? 0, last);
             await events.Send();
         });
     }
@@ -115,12 +117,12 @@ sealed class CompletionAnswer(
         json.WriteEndArray();
         if (generator.UsageIsContinuous(Fields))
             new Usage(prompts[promptIndex].TokenIds.Count, choice.NumTokens).WriteContinuous(json, isChat: false);
-        if (output.FinishReason is not null && !generator.IncludesUsage(Fields))
-            json.WriteString("system_fingerprint", generator.SystemFingerprint);
+        if (output.FinishReason is not null && !generator.IncludesUsage(Fields)) generator.WriteFingerprint(json);
         json.WriteEndObject();
     }
 
-    void WriteUsageChunk(Utf8JsonWriter json, int numCompletionTokens, int numCachedTokens)
+    void WriteUsageChunk(
+        Utf8JsonWriter json, int numCompletionTokens, int numCachedTokens, IReadOnlyList<CompletionOutput> last)
     {
         json.WriteStartObject();
         WriteHead(json);
@@ -128,7 +130,8 @@ sealed class CompletionAnswer(
         json.WriteEndArray();
         new Usage(prompts.Sum(p => p.TokenIds.Count), numCompletionTokens, generator.CachedTokens(numCachedTokens))
             .WriteFinal(json, isChat: false);
-        json.WriteString("system_fingerprint", generator.SystemFingerprint);
+        generator.WriteFingerprint(json);
+        if (prompts.Length == 1) MetricsJson.WriteFinal(json, generator.MetricsOf(last));
         json.WriteEndObject();
     }
 
@@ -167,7 +170,9 @@ sealed class CompletionAnswer(
             (true, true) => (promptTokenIds, result.PromptLogprobs!),
             (true, false) => ([.. promptTokenIds, .. output.TokenIds], [.. result.PromptLogprobs!, .. output.Logprobs]),
         };
-        writer.WriteCompletion(json, tokenIds, logprobs, numTop, echoes ? promptTokenIds.Count : 0);
+        writer.WriteCompletion(
+            json, tokenIds, logprobs, numTop, echoes ? promptTokenIds.Count : 0,
+            showsAll: Fields.LogprobTokenIds is not null);
     }
 
     /// <summary>What a stream remembers of a choice.</summary>

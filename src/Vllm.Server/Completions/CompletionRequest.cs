@@ -21,16 +21,17 @@ sealed record CompletionRequest
     public bool EchoesOnly => Generation.Echo && MaxTokens == 0;
 
     /// <exception cref="RequestException">The body is not a valid request.</exception>
-    public static CompletionRequest Parse(JsonElement body)
+    public static CompletionRequest Parse(JsonElement body, RequestRules rules)
     {
         var fields = new RequestFields(body);
         EarlyChecks.StreamOptions(fields);
         EarlyChecks.PromptLogprobs(fields);
         if (EarlyChecks.Number(fields, "logprobs") is { } logprobs) EarlyChecks.AtLeastMinusOne(logprobs, "logprobs");
         EarlyChecks.TokenIdLogprobs(fields, "set");
+        EarlyChecks.ThinkingTokenBudget(fields);
         RequirePrompt(fields);
         EarlyChecks.CacheSalt(fields);
-        RequestSchema.Instance.Require("CompletionRequest", body);
+        rules.Schema.Require("CompletionRequest", body);
         UnsupportedFields.Refuse(fields);
         if (fields.TryGet("suffix", out _))
         {
@@ -40,7 +41,7 @@ sealed record CompletionRequest
         return new CompletionRequest
         {
             Generation = GenerationFields.Read(fields),
-            Prompts = ReadPrompts(fields),
+            Prompts = ReadPrompts(fields, rules.Environment.MaxCompletionPrompts),
             MaxTokens = fields.Integer("max_tokens") ?? DefaultMaxTokens,
             Logprobs = fields.Int("logprobs"),
             AddSpecialTokens = fields.Bool("add_special_tokens", true),
@@ -55,7 +56,7 @@ sealed record CompletionRequest
         throw RequestException.Field("Either prompt or prompt_embeds must be provided and non-empty.", "prompt");
     }
 
-    static List<CompletionPrompt> ReadPrompts(RequestFields fields)
+    static List<CompletionPrompt> ReadPrompts(RequestFields fields, int maxPrompts)
     {
         fields.TryGet("prompt", out JsonElement prompt);
         if (prompt.ValueKind == JsonValueKind.String) return [new(JsonText.Of(prompt), null)];
@@ -63,6 +64,12 @@ sealed record CompletionRequest
         // A list of token ids may hold some as strings; one of strings alone is a list of texts.
         if (prompt.EnumerateArray().Any(p => p.ValueKind is not (JsonValueKind.String or JsonValueKind.Array)))
             return [new(null, RequestFields.IntList(prompt))];
+        if (prompt.GetArrayLength() > maxPrompts)
+        {
+            throw RequestException.BadRequest($"A request may have at most {maxPrompts} prompts, got "
+                + $"{prompt.GetArrayLength()}. To increase this limit, set the VLLM_MAX_COMPLETION_PROMPTS environment "
+                + "variable.", "prompt");
+        }
         return [.. prompt.EnumerateArray().Select(p => p.ValueKind == JsonValueKind.String
             ? new CompletionPrompt(JsonText.Of(p), null)
             : new CompletionPrompt(null, RequestFields.IntList(p)))];

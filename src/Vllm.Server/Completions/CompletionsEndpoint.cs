@@ -1,3 +1,4 @@
+using System.Text.Json;
 using Microsoft.AspNetCore.Http;
 using Vllm.Server.Generation;
 using Vllm.Server.Protocol;
@@ -9,21 +10,25 @@ namespace Vllm.Server.Completions;
 /// parameters, 4. run the prompts at the same time, 5. answer with all choices or with a stream.</summary>
 sealed class CompletionsEndpoint(Generator generator)
 {
-    public async Task Handle(HttpContext context)
+    public async Task Handle(HttpContext context) => await Handle(context, await JsonBody.Read(context.Request));
+
+    public async Task Handle(HttpContext context, JsonElement body)
     {
         // 1.
-        CompletionRequest request = CompletionRequest.Parse(await JsonBody.Read(context.Request));
+        CompletionRequest request = CompletionRequest.Parse(body, generator.Rules);
         GenerationFields fields = request.Generation;
         generator.Models.Require(fields.Model);
-        generator.Admit();
         string id = Generator.RequestId(context, "cmpl-", fields.RequestId);
+        using ActiveRequests.Admission admission = await generator.Admit(id, request.Prompts.Count, fields.N, context);
 
         // 2.
         EncodedPrompt[] prompts = [.. request.Prompts.Select(p => Encode(request, p))];
 
+        admission.CountPrompts(prompts.Sum(p => (long)p.TokenIds.Count));
+
         // 3.
         Func<int, CancellationToken, IAsyncEnumerable<RequestOutput>> run =
-            Runs(request, prompts, id, Generator.Priority(context, fields));
+            Runs(request, prompts, admission, Generator.Priority(context, fields));
 
         // 4.
         IAsyncEnumerable<(int Index, RequestOutput Output)> outputs =
@@ -37,16 +42,18 @@ sealed class CompletionsEndpoint(Generator generator)
 
     /// <summary>Settles the parameters of all prompts; the result starts the prompt of an index.</summary>
     Func<int, CancellationToken, IAsyncEnumerable<RequestOutput>> Runs(
-        CompletionRequest request, EncodedPrompt[] prompts, string id, int priority)
+        CompletionRequest request, EncodedPrompt[] prompts, ActiveRequests.Admission admission, int priority)
     {
         GenerationFields fields = request.Generation;
         if (fields.UseBeamSearch)
         {
             BeamSearchParams[] beams = [.. prompts.Select(p => ToBeamSearchParams(request, p.TokenIds.Count))];
-            return (i, aborted) => generator.BeamSearch($"{id}-{i}", prompts[i].TokenIds, beams[i], fields, priority, aborted);
+            return (i, aborted) => generator.BeamSearch(
+                admission, prompts[i].TokenIds, beams[i], fields, priority, aborted);
         }
         SamplingParams[] samplingParams = [.. prompts.Select(p => ToSamplingParams(request, p.TokenIds.Count))];
-        return (i, aborted) => generator.Generate(id, prompts[i].TokenIds, samplingParams[i], fields, priority, aborted);
+        return (i, aborted) => generator.Generate(
+            admission, prompts[i].TokenIds, samplingParams[i], fields, priority, aborted);
     }
 
     EncodedPrompt Encode(CompletionRequest request, CompletionPrompt prompt)

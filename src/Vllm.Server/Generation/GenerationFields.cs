@@ -50,6 +50,8 @@ sealed record GenerationFields
     public required IReadOnlyDictionary<string, object>? ExtraArgs { get; init; }
     public required bool UseBeamSearch { get; init; }
     public required double LengthPenalty { get; init; }
+    public required IReadOnlyList<int>? LogprobTokenIds { get; init; }
+    public required RepetitionDetectionParams? RepetitionDetection { get; init; }
 
     public static GenerationFields Read(RequestFields fields)
     {
@@ -95,6 +97,20 @@ sealed record GenerationFields
             ExtraArgs = Generation.ExtraArgs.Read(fields),
             UseBeamSearch = fields.Bool("use_beam_search"),
             LengthPenalty = fields.Float("length_penalty") ?? 1,
+            LogprobTokenIds = fields.IntList("logprob_token_ids"),
+            RepetitionDetection = ReadRepetitionDetection(fields),
+        };
+    }
+
+    static RepetitionDetectionParams? ReadRepetitionDetection(RequestFields fields)
+    {
+        if (!fields.TryGet("repetition_detection", out JsonElement value)) return null;
+        var members = new RequestFields(value);
+        return new RepetitionDetectionParams
+        {
+            MaxPatternSize = members.Int("max_pattern_size") ?? 0,
+            MinPatternSize = members.Int("min_pattern_size") ?? 0,
+            MinCount = members.Int("min_count") ?? 0,
         };
     }
 
@@ -137,7 +153,10 @@ sealed record GenerationFields
             IgnoreEos = IgnoreEos,
             MaxTokens = (int)Int128.Clamp(maxTokens, int.MinValue, int.MaxValue),
             MinTokens = MinTokens,
-            Logprobs = logprobs,
+            // Given tokens are reported in place of the most likely ones, however many were asked for.
+            Logprobs = LogprobTokenIds is null ? logprobs : null,
+            LogprobTokenIds = LogprobTokenIds,
+            RepetitionDetection = RepetitionDetection,
             PromptLogprobs = promptLogprobs,
             SkipSpecialTokens = SkipSpecialTokens,
             SpacesBetweenSpecialTokens = SpacesBetweenSpecialTokens,

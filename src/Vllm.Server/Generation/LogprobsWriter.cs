@@ -54,10 +54,11 @@ sealed class LogprobsWriter(TokenText tokenText, bool asIds, bool isBeam = false
     }
 
     /// <summary>The completion form: four parallel lists, with <paramref name="numTop"/> alternatives (-1 = all)
-    /// besides the chosen token. Echoed prompt tokens come first; the very first has no log-probability.</summary>
+    /// besides the chosen token; all there are for the answer's tokens when <paramref name="showsAll"/>. Echoed prompt
+    /// tokens come first; the very first has no log-probability.</summary>
     public void WriteCompletion(
         Utf8JsonWriter json, IReadOnlyList<int> tokenIds, IReadOnlyList<TokenLogprobs?> logprobs, int numTop,
-        int numPromptTokens)
+        int numPromptTokens, bool showsAll)
     {
         var rows = new List<Row>(tokenIds.Count);
         for (int i = 0; i < tokenIds.Count; i++)
@@ -65,7 +66,8 @@ sealed class LogprobsWriter(TokenText tokenText, bool asIds, bool isBeam = false
             // Characters do not go on from the prompt into the answer.
             if (i == numPromptTokens && i > 0) _context.Clear();
             string token = Text(tokenIds[i]);
-            rows.Add(new Row(token, _textOffset, logprobs[i], TopByText(logprobs[i], numTop)));
+            int numShown = showsAll && i >= numPromptTokens ? -1 : numTop;
+            rows.Add(new Row(token, _textOffset, logprobs[i], TopByText(logprobs[i], numShown)));
             _textOffset += TokenText.Length(token);
             if (logprobs[i] is not null) Advance(tokenIds[i]);
         }

@@ -1,96 +1,52 @@
 using Vllm.Server.Protocol;
+using Vllm.Text.Tokenization;
 
 namespace Vllm.Server.Generation;
 
-/// <summary>vLLM's checks of sampling parameters, in its order and words.</summary>
+/// <summary>The engine's rules for sampling parameters as answers to the client, and the server's own limits.</summary>
 static class SamplingChecks
 {
-    /// <summary>Most answers per prompt (vLLM's <c>VLLM_MAX_N_SEQUENCES</c>).</summary>
-    const int MaxN = 16384;
-
     /// <summary>What can be said without the model.</summary>
-    public static void CheckValues(SamplingParams p)
-    {
-        if (p.N < 1) Fail($"n must be at least 1, got {p.N}.");
-        if (p.N > MaxN) Fail($"n must be at most {MaxN}, got {p.N}.");
-        CheckPenalties(p);
-        if (p.Temperature < 0) FailValue("temperature must be non-negative", "temperature", p.Temperature);
-        if (!(p.Temperature <= 2)) FailValue("temperature must be in [0, 2]", "temperature", p.Temperature);
-        if (!(p.TopP > 0 && p.TopP <= 1)) FailValue("top_p must be in (0, 1]", "top_p", p.TopP);
-        if (p.TopK < -1) Fail($"top_k must be 0 (disable), or at least 1, got {p.TopK}.");
-        if (!(p.MinP >= 0 && p.MinP <= 1)) Fail($"min_p must be in [0, 1], got {PythonText.Float(p.MinP)}.");
-        if (p.MaxTokens is < 1 and var maxTokens)
-            throw RequestException.Value(
-                $"max_tokens must be at least 1, got {maxTokens}.", "max_tokens", $"{maxTokens}");
-        if (p.MinTokens < 0) Fail($"min_tokens must be greater than or equal to 0, got {p.MinTokens}.");
-        if (p.MinTokens > p.MaxTokens)
-            Fail($"min_tokens must be less than or equal to max_tokens={p.MaxTokens}, got {p.MinTokens}.");
-        if (p.Stop.Contains("")) Fail("stop cannot contain an empty string.");
-        if (p.IsGreedy && p.N > 1) Fail($"n must be 1 when using greedy sampling, got {p.N}.");
-    }
-
-    static void CheckPenalties(SamplingParams p)
-    {
-        if (!(Math.Abs(p.PresencePenalty) <= 2))
-            Fail($"presence_penalty must be in [-2, 2], got {PythonText.Float(p.PresencePenalty)}.");
-        if (!(Math.Abs(p.FrequencyPenalty) <= 2))
-            Fail($"frequency_penalty must be in [-2, 2], got {PythonText.Float(p.FrequencyPenalty)}.");
-        if (!float.IsFinite(p.RepetitionPenalty))
-            Fail($"repetition_penalty must be a finite number, got {PythonText.Float(p.RepetitionPenalty)}.");
-        if (p.RepetitionPenalty <= 0)
-            Fail($"repetition_penalty must be greater than zero, got {PythonText.Float(p.RepetitionPenalty)}.");
-    }
+    /// <exception cref="RequestException">The first rule that is broken.</exception>
+    public static void CheckValues(SamplingParams samplingParams) => ThrowFirst(samplingParams.Validate());
 
     /// <summary>What depends on the model and the engine's limits. In a stream these errors come as events, as vLLM
     /// finds them only after the answer has begun.</summary>
-    public static void CheckAgainstModel(SamplingParams p, EngineConfig config, Func<string, int> countTokens)
+    /// <exception cref="RequestException">The first rule that is broken.</exception>
+    public static void CheckAgainstModel(
+        SamplingParams samplingParams, EngineConfig config, ServerEnvironment environment, Tokenizer tokenizer)
     {
-        CheckLogprobs(p.Logprobs, "sample", "logprobs", config);
-        CheckLogprobs(p.PromptLogprobs, "prompt", "prompt_logprobs", config);
-        CheckVocabulary(p.LogitBias?.Keys, "logit_bias", config);
-        CheckVocabulary(p.StopTokenIds, "stop_token_ids", config);
-        if (p.AllowedTokenIds is { Count: 0 })
-            throw RequestException.Value("allowed_token_ids is not None and empty!", "allowed_token_ids", "[]");
-        if (p.AllowedTokenIds is { } allowed && OutOfVocabulary(allowed, config) is { Count: > 0 })
+        ThrowFirst(samplingParams.Validate(config.VocabSize, config.Options.MaxLogprobs));
+        CheckBadWords(samplingParams.BadWords, environment, tokenizer);
+    }
+
+    static void ThrowFirst(IReadOnlyList<ParameterError> errors)
+    {
+        if (errors is [{ } error, ..]) throw RequestException.BadRequest($"{error}", error.Parameter);
+    }
+
+    /// <summary>Every bad word is compared at every step: hence limits.</summary>
+    static void CheckBadWords(IReadOnlyList<string> words, ServerEnvironment environment, Tokenizer tokenizer)
+    {
+        if (words.Count > environment.MaxNumBadWords)
         {
-            throw RequestException.Value("allowed_token_ids contains out-of-vocab token id!",
-                "allowed_token_ids", PythonText.List(allowed));
+            throw RequestException.BadRequest($"bad_words must have at most {environment.MaxNumBadWords} entries, got "
+                + $"{words.Count}. To increase this limit, set the VLLM_MAX_NUM_BAD_WORDS environment variable.");
         }
-        if (p.BadWords.Any(word => countTokens(word.TrimStart()) == 0))
+        int numTokens = 0;
+        foreach (string word in words)
         {
-            throw RequestException.Value("bad_words entries must tokenize to at least one token.",
-                "bad_words", PythonText.List(p.BadWords));
+            int length = tokenizer.Encode(word.TrimStart(), addSpecialTokens: false).Length;
+            if (length == 0)
+            {
+                throw RequestException.Value("bad_words entries must tokenize to at least one token.",
+                    "bad_words", PythonText.List(words));
+            }
+            numTokens += length;
         }
-    }
-
-    static void CheckLogprobs(int? count, string kind, string field, EngineConfig config)
-    {
-        int requested = count is -1 ? config.VocabSize : count ?? 0;
-        int limit = config.Options.MaxLogprobs is -1 ? config.VocabSize : config.Options.MaxLogprobs;
-        if (requested <= limit) return;
-        throw RequestException.Value(
-            $"Requested {kind} logprobs of {requested}, which is greater than max allowed: {limit}",
-            field, $"{requested}");
-    }
-
-    static void CheckVocabulary(IEnumerable<int>? tokenIds, string field, EngineConfig config)
-    {
-        List<int> wrong = OutOfVocabulary(tokenIds ?? [], config);
-        if (wrong.Count == 0) return;
-        string text = PythonText.List(wrong);
-        throw RequestException.Value(
-            $"token_id(s) {text} in {field} contain out-of-vocab token ids. Vocabulary size: {config.VocabSize}",
-            field, text);
-    }
-
-    static List<int> OutOfVocabulary(IEnumerable<int> tokenIds, EngineConfig config) =>
-        [.. tokenIds.Where(id => id < 0 || id >= config.VocabSize)];
-
-    static void Fail(string message) => throw RequestException.BadRequest(message);
-
-    static void FailValue(string rule, string field, float value)
-    {
-        string text = PythonText.Float(value);
-        throw RequestException.Value($"{rule}, got {text}.", field, text);
+        if (numTokens <= environment.MaxBadWordsTotalTokens) return;
+        throw RequestException.BadRequest($"bad_words must have at most {environment.MaxBadWordsTotalTokens} tokens in "
+            + $"all, got {numTokens}. To increase this limit, set the VLLM_MAX_BAD_WORDS_TOTAL_TOKENS environment "
+            + "variable.");
     }
 }

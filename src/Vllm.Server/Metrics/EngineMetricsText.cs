@@ -1,12 +1,13 @@
 using Vllm.Engine.Metrics;
 using Vllm.Engine.Requests;
+using Vllm.Server.Generation;
 using Vllm.Server.Protocol;
 
 namespace Vllm.Server.Metrics;
 
 /// <summary>The engine's metrics under vLLM's names. Families of features that do not exist (media, sleep)
 /// stay at zero, so that dashboards made for vLLM find what they ask for.</summary>
-sealed class EngineMetricsText(EngineConfig config, EngineMetrics metrics, AdmissionRejections rejections)
+sealed class EngineMetricsText(EngineConfig config, EngineMetrics metrics, ActiveRequests active)
 {
     public void Write(PrometheusText text, PrometheusText unlabelledByEngine)
     {
@@ -15,7 +16,8 @@ sealed class EngineMetricsText(EngineConfig config, EngineMetrics metrics, Admis
         WriteRequestCounters(text);
         unlabelledByEngine.Counters("vllm:admission_rejections",
             "Number of admission attempts rejected by a queue limit, by reason.", "reason",
-            ("max_num_queued_reqs", rejections.Count), ("max_num_queued_tokens", 0));
+            ("max_num_queued_reqs", active.NumRejectedForRequests),
+            ("max_num_queued_tokens", active.NumRejectedForTokens));
         WriteTokenHistograms(text);
         WriteTimeHistograms(text);
         WriteCacheConfig(text);
@@ -170,5 +172,16 @@ sealed class EngineMetricsText(EngineConfig config, EngineMetrics metrics, Admis
             "Average prefill throughput in tokens/s.", metrics.PromptThroughput.TokensPerSecond);
         text.Gauge("vllm:avg_generation_throughput_toks_per_s",
             "Average generation throughput in tokens/s.", metrics.GenerationThroughput.TokensPerSecond);
+        text.Counter("vllm:gpu_prefix_cache_queries", "Old name of vllm:prefix_cache_queries.", metrics.PrefixCacheQueries);
+        text.Counter("vllm:gpu_prefix_cache_hits", "Old name of vllm:prefix_cache_hits.", metrics.PrefixCacheHits);
+        text.Gauge("vllm:gpu_prefix_cache_hit_rate", "Share of queried tokens found in the prefix cache.",
+            (double)metrics.PrefixCacheHits / Math.Max(1, metrics.PrefixCacheQueries));
+        text.Gauge("vllm:cpu_cache_usage_perc", "CPU KV-cache usage, of the swap space that is no more.", 0);
+        text.Gauge("vllm:num_requests_swapped", "Number of requests swapped to CPU, which none is any more.", 0);
+        text.Histogram("vllm:time_per_output_token_seconds",
+            "Old name of vllm:inter_token_latency_seconds.", metrics.InterTokenLatency);
+        text.Histogram("vllm:time_in_queue_requests",
+            "Old name of vllm:request_queue_time_seconds.", metrics.QueueTime);
+        text.Histogram("vllm:request_params_best_of", "Old name of vllm:request_params_n.", metrics.RequestN);
     }
 }

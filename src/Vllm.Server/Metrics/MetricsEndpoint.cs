@@ -1,15 +1,16 @@
 using System.Diagnostics;
 using Microsoft.AspNetCore.Http;
+using Vllm.Server.Generation;
 using Vllm.Server.Http;
 using Vllm.Server.Models;
 
 namespace Vllm.Server.Metrics;
 
 /// <summary><c>/metrics</c>: process, engine and HTTP metrics in Prometheus' text format.</summary>
-sealed class MetricsEndpoint(AsyncLLM engine, HttpMetrics http, ServedModels models, AdmissionRejections rejections)
+sealed class MetricsEndpoint(AsyncLLM engine, HttpMetrics http, ServedModels models, ActiveRequests active)
 {
     readonly double _created = DateTimeOffset.UtcNow.ToUnixTimeMilliseconds() / 1000.0;
-    readonly EngineMetricsText _engineText = new(engine.Config, engine.Metrics, rejections);
+    readonly EngineMetricsText _engineText = new(engine.Config, engine.Metrics, active);
 
     public Task Get(HttpContext context)
     {

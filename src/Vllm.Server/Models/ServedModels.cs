@@ -5,7 +5,7 @@ using Vllm.Server.Protocol;
 namespace Vllm.Server.Models;
 
 /// <summary>The names that the server answers to, and <c>GET /v1/models</c>, which lists them.</summary>
-sealed class ServedModels(EngineConfig config)
+sealed class ServedModels(EngineConfig config, ServerEnvironment environment)
 {
     readonly IReadOnlyList<string> _names =
         config.Options.ServedModelName is { Count: > 0 } names ? names : [config.Options.Model];
@@ -19,6 +19,7 @@ sealed class ServedModels(EngineConfig config)
     public void Require(string? requested)
     {
         if (string.IsNullOrEmpty(requested) || _names.Contains(requested)) return;
+        if (environment.SkipModelNameValidation) return;
         throw RequestException.NotFound(
             $"The model `{requested}` does not exist. Valid aliases: {string.Join(", ", _names)}.", "model");
     }

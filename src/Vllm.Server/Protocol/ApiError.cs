@@ -45,6 +45,10 @@ sealed class RequestException(ApiError error) : Exception(error.Message)
     public static RequestException NotFound(string message, string? param) =>
         new(new ApiError(StatusCodes.Status404NotFound, "NotFoundError", message, param));
 
+    /// <summary>A route that this server has, for something that it has not.</summary>
+    public static RequestException RouteNotSupportedYet(string path) =>
+        new(new ApiError(StatusCodes.Status501NotImplemented, "NotImplementedError", $"not supported yet: {path}"));
+
     public static RequestException QueueFull(string message) =>
         new(new ApiError(StatusCodes.Status503ServiceUnavailable, "Service Unavailable", message));
 

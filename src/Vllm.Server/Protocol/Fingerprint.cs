@@ -11,12 +11,21 @@ static class Fingerprint
         typeof(Fingerprint).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!
             .InformationalVersion.Split('+')[0];
 
-    /// <summary><c>vllm-VERSION-HASH</c>, eight digits.</summary>
-    public static string Of(EngineConfig config)
+    /// <summary>In the form that the operator chose; null for none.</summary>
+    public static string? Of(EngineConfig config, ServerOptions options) => options.FingerprintMode switch
+    {
+        FingerprintMode.Full => $"vllm-{Version}-{Hash(config)}",
+        FingerprintMode.Hash => Hash(config),
+        FingerprintMode.Custom => options.FingerprintValue,
+        _ => null,
+    };
+
+    /// <summary>Eight digits.</summary>
+    static string Hash(EngineConfig config)
     {
         string setUp = string.Join('|', config.Options.Model, config.Architecture, config.Dtype, config.DeviceName,
             config.MaxModelLen, config.BlockSize);
         byte[] hash = SHA256.HashData(Encoding.UTF8.GetBytes(setUp));
-        return $"vllm-{Version}-{Convert.ToHexStringLower(hash.AsSpan(0, 4))}";
+        return Convert.ToHexStringLower(hash.AsSpan(0, 4));
     }
 }

@@ -4,7 +4,8 @@ namespace Vllm.Server.Protocol;
 
 /// <summary>Token counts of an answer; the prompt counts once however many choices it has. Cached tokens are null when
 /// the server does not tell.</summary>
-readonly record struct Usage(int PromptTokens, int CompletionTokens, int? CachedTokens = null)
+readonly record struct Usage(
+    int PromptTokens, int CompletionTokens, int? CachedTokens = null, int CreatedCacheTokens = 0)
 {
     /// <summary>The <c>usage</c> member of a whole answer, every field present.</summary>
     public void WriteWhole(Utf8JsonWriter json, bool isChat)
@@ -48,10 +49,10 @@ readonly record struct Usage(int PromptTokens, int CompletionTokens, int? Cached
         json.WriteEndObject();
     }
 
-    /// <summary>Only vLLM's chat route counts these, and only with external caches.</summary>
-    static void WriteCreatedTokens(Utf8JsonWriter json, bool isChat)
+    /// <summary>Only vLLM's chat route counts these.</summary>
+    void WriteCreatedTokens(Utf8JsonWriter json, bool isChat)
     {
-        if (isChat) json.WriteNumber("created_cache_tokens", 0);
+        if (isChat) json.WriteNumber("created_cache_tokens", CreatedCacheTokens);
         else json.WriteNull("created_cache_tokens");
     }
 

@@ -40,6 +40,14 @@ static class EarlyChecks
             $"when using `logprob_token_ids`, `logprobs` must be {how}.", "logprob_token_ids");
     }
 
+    public static void ThinkingTokenBudget(RequestFields fields)
+    {
+        if (!fields.TryGet("thinking_token_budget", out JsonElement value)) return;
+        if (LaxValue.TryInteger(value, out Int128 budget) is null && budget >= -1) return;
+        throw RequestException.Value("`thinking_token_budget` must be a non-negative integer or -1 for unlimited.",
+            "thinking_token_budget", PythonText.Scalar(value));
+    }
+
     /// <summary>The field's number; the caller's mistake when it is none.</summary>
     public static double? Number(RequestFields fields, string name)
     {

@@ -25,7 +25,8 @@ abstract class FieldType
 
     static FieldType ParseMember(string text, RequestSchema schema)
     {
-        if (text.StartsWith(MessageListType.Notation, StringComparison.Ordinal)) return new MessageListType();
+        if (text.StartsWith(MessageListType.Notation, StringComparison.Ordinal))
+            return new MessageListType(requiresOne: text.EndsWith("[min_length=1]", StringComparison.Ordinal));
         string name = text, argument = "", options = "";
         if (text.IndexOf('[') is > 0 and var open)
         {
@@ -34,14 +35,15 @@ abstract class FieldType
         }
         return name switch
         {
-            "list" => new ListType(Parse(argument, schema), (int?)Bound(options, "max_length")),
+            "list" => new ListType(
+                Parse(argument, schema), (int?)Bound(options, "min_length"), (int?)Bound(options, "max_length")),
             "dict" => new DictType(Parse(argument[(argument.IndexOf(',') + 2)..], schema)),
             "int" => new IntType(Bound(argument, "ge"), Bound(argument, "le")),
             "float" => new FloatType(),
             "bool" => new BoolType(),
             "str" or "bytes" => new StringType(),
             "Any" => new AnyType(),
-            _ => schema.HasModel(name) ? new ModelType(name, schema) : new DataclassType(name),
+            _ => schema.HasModel(name) ? new ModelType(name, schema) : new DataclassType(name, schema),
         };
     }
 
@@ -96,13 +98,18 @@ sealed class UnionType(List<FieldType> members, bool isNullable) : FieldType
     }
 }
 
-sealed class ListType(FieldType item, int? maxLength) : FieldType
+sealed class ListType(FieldType item, int? minLength, int? maxLength) : FieldType
 {
     public override void Check(JsonElement value, string location, ValidationErrors errors)
     {
         if (value.ValueKind != JsonValueKind.Array)
         {
             errors.Add("list_type", location, "Input should be a valid list", value);
+            return;
+        }
+        if (value.GetArrayLength() < minLength)
+        {
+            AddTooShort(value, location, minLength.Value, errors);
             return;
         }
         if (value.GetArrayLength() > maxLength)
@@ -114,6 +121,14 @@ sealed class ListType(FieldType item, int? maxLength) : FieldType
         }
         int index = 0;
         foreach (JsonElement element in value.EnumerateArray()) item.Check(element, $"{location}.{index++}", errors);
+    }
+
+    public static void AddTooShort(JsonElement list, string location, int minLength, ValidationErrors errors)
+    {
+        int length = list.GetArrayLength();
+        errors.Add("too_short", location,
+            $"List should have at least {minLength} item{(minLength == 1 ? "" : "s")} after validation, not {length}", list,
+            $"{{'field_type': 'List', 'min_length': {minLength}, 'actual_length': {length}}}");
     }
 }
 
@@ -142,12 +157,17 @@ sealed class ModelType(string name, RequestSchema schema) : FieldType
     }
 }
 
-/// <summary>An object whose fields are checked where the feature is.</summary>
-sealed class DataclassType(string name) : FieldType
+/// <summary>An object of one of vLLM's own classes; the table has an <c>@</c> before its name. Those that it lacks belong
+/// to features which are not there yet.</summary>
+sealed class DataclassType(string name, RequestSchema schema) : FieldType
 {
     public override void Check(JsonElement value, string location, ValidationErrors errors)
     {
-        if (value.ValueKind == JsonValueKind.Object) return;
+        if (value.ValueKind == JsonValueKind.Object)
+        {
+            if (schema.HasModel("@" + name)) schema.Check("@" + name, value, location, errors);
+            return;
+        }
         errors.Add("dataclass_type", location, $"Input should be a dictionary or an instance of {name}", value,
             $"{{'class_name': '{name}'}}");
     }

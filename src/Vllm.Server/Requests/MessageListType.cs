@@ -4,7 +4,7 @@ namespace Vllm.Server.Requests;
 
 /// <summary>A conversation. vLLM tries eight message types one after another and reports what each missed; here the
 /// first one stands for all, so that <c>param</c> is the same.</summary>
-sealed class MessageListType : FieldType
+sealed class MessageListType(bool requiresOne) : FieldType
 {
     const string FirstType = "ChatCompletionDeveloperMessageParam";
 
@@ -14,10 +14,15 @@ sealed class MessageListType : FieldType
     public override void Check(JsonElement value, string location, ValidationErrors errors)
     {
         // vLLM's list takes null here and fails on it later, without naming the field; so does ours.
-        if (value.ValueKind == JsonValueKind.Null) return;
+        if (!requiresOne && value.ValueKind == JsonValueKind.Null) return;
         if (value.ValueKind != JsonValueKind.Array)
         {
             errors.Add("list_type", location, "Input should be a valid list", value);
+            return;
+        }
+        if (requiresOne && value.GetArrayLength() == 0)
+        {
+            ListType.AddTooShort(value, location, 1, errors);
             return;
         }
         int index = 0;

@@ -8,10 +8,17 @@ namespace Vllm.Server.Requests;
 /// from vLLM 0.33.0; unknown fields are accepted and ignored there as here).</summary>
 sealed class RequestSchema
 {
-    readonly Dictionary<string, List<Field>> _models = [];
+    /// <summary>How the table writes the bound of <c>stop</c>, which operators may change.</summary>
+    const string StopBound = "list[str][max_length=4]";
 
-    RequestSchema()
+    const int DefaultMaxStopStrings = 4;
+
+    readonly Dictionary<string, List<Field>> _models = [];
+    readonly string _stopBound;
+
+    RequestSchema(int maxStopStrings)
     {
+        _stopBound = string.Create(CultureInfo.InvariantCulture, $"list[str][max_length={maxStopStrings}]");
         using Stream table = typeof(RequestSchema).Assembly.GetManifestResourceStream("request-fields.json")!;
         using var document = JsonDocument.Parse(table);
         foreach (JsonProperty model in document.RootElement.EnumerateObject()) _models[model.Name] = [];
@@ -20,17 +27,26 @@ sealed class RequestSchema
                 _models[model.Name].Add(ReadField(field));
     }
 
-    public static RequestSchema Instance { get; } = new();
+    /// <summary>With vLLM's defaults.</summary>
+    public static RequestSchema Instance { get; } = new(DefaultMaxStopStrings);
+
+    public static RequestSchema For(int maxStopStrings) =>
+        maxStopStrings == DefaultMaxStopStrings ? Instance : new RequestSchema(maxStopStrings);
 
     Field ReadField(JsonElement field)
     {
-        string type = field.GetProperty("type").GetString()!;
+        string type = field.GetProperty("type").GetString()!.Replace(StopBound, _stopBound);
         if (field.TryGetProperty("bounds", out JsonElement bounds) && type.StartsWith("int", StringComparison.Ordinal))
         {
             // "int | None" with bounds beside it means the same as "int[ge=…, le=…] | None".
             string options = string.Join(", ", bounds.EnumerateObject()
                 .Select(b => string.Create(CultureInfo.InvariantCulture, $"{b.Name}={b.Value.GetRawText()}")));
             type = $"int[{options}]{type["int".Length..]}";
+        }
+        if (bounds.ValueKind == JsonValueKind.Object && bounds.TryGetProperty("min_length", out JsonElement minLength)
+            && type.StartsWith("list", StringComparison.Ordinal))
+        {
+            type += $"[min_length={minLength}]";
         }
         string name =
             (field.TryGetProperty("alias", out JsonElement alias) ? alias : field.GetProperty("name")).GetString()!;

@@ -23,13 +23,13 @@ sealed class TokenizeEndpoints(Generator generator, ChatPrompts chatPrompts)
     }
 
     /// <summary>The body may have either form; when it has none, the faults of both are reported.</summary>
-    static bool RequireTextOrChat(JsonElement body)
+    bool RequireTextOrChat(JsonElement body)
     {
         var textErrors = new ValidationErrors();
-        RequestSchema.Instance.Check("TokenizeCompletionRequest", body, "body", textErrors);
+        generator.Rules.Schema.Check("TokenizeCompletionRequest", body, "body", textErrors);
         if (textErrors.Count == 0) return true;
         var chatErrors = new ValidationErrors();
-        RequestSchema.Instance.Check("TokenizeChatRequest", body, "body", chatErrors);
+        generator.Rules.Schema.Check("TokenizeChatRequest", body, "body", chatErrors);
         if (chatErrors.Count == 0) return false;
         textErrors.AddAll(chatErrors);
         throw new RequestException(textErrors.ToApiError());
@@ -38,6 +38,7 @@ sealed class TokenizeEndpoints(Generator generator, ChatPrompts chatPrompts)
     string RenderChat(RequestFields fields)
     {
         Conversation.CheckGenerationPrompt(fields);
+        UnsupportedFields.RefuseMediaArguments(fields);
         if (fields.TryGet("tools", out JsonElement tools) && tools.GetArrayLength() > 0)
             throw RequestException.NotSupportedYet("tools");
         return chatPrompts.Render(Conversation.Read(fields, generator.Options));
@@ -65,7 +66,7 @@ sealed class TokenizeEndpoints(Generator generator, ChatPrompts chatPrompts)
     public async Task Detokenize(HttpContext context)
     {
         JsonElement body = await JsonBody.Read(context.Request);
-        RequestSchema.Instance.Require("DetokenizeRequest", body);
+        generator.Rules.Schema.Require("DetokenizeRequest", body);
         var fields = new RequestFields(body);
         generator.Models.Require(fields.String("model"));
         foreach (JsonElement token in body.GetProperty("tokens").EnumerateArray())

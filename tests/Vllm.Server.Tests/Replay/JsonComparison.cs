@@ -9,6 +9,9 @@ static class JsonComparison
     /// <summary>Absolute, given by the recordings.</summary>
     const double LogprobTolerance = 1e-3;
 
+    /// <summary>Absolute, given by the recordings.</summary>
+    const double ScoreTolerance = 1e-4;
+
     /// <summary>Ranks may differ by the tokens that lie within the tolerance.</summary>
     const int RankTolerance = 3;
 
@@ -58,7 +61,9 @@ static class JsonComparison
     static string? NumberDifference(JsonElement expected, JsonElement actual, string path)
     {
         double difference = Math.Abs(expected.GetDouble() - actual.GetDouble());
-        double tolerance = path.EndsWith(".rank") ? RankTolerance : path.Contains("logprob") ? LogprobTolerance : 0;
+        double tolerance = path.EndsWith(".rank") ? RankTolerance
+            : path.Contains("logprob") ? LogprobTolerance
+            : path.EndsWith(".score") ? ScoreTolerance : 0;
         return difference <= tolerance ? null : $"{path}: expected {expected}, got {actual}";
     }
 

@@ -51,7 +51,7 @@ sealed class RunServer : IAsyncDisposable
         {
             Assert.Skip($"not supported yet: {e.Message}");
         }
-        return new RunServer(engine, await ApiServer.StartAsync(settings.Server, engine), settings.IncomparableMembers);
+        return new RunServer(engine, await ApiServer.StartAsync(settings.Server, engine, settings.Environment), settings.IncomparableMembers);
     }
 
     public async ValueTask DisposeAsync()
@@ -77,10 +77,6 @@ sealed class RunSettings
     /// <summary>Flags of features that are not there yet, with the member of answers that they change.</summary>
     static readonly Dictionary<string, string> ChangedMembers = new()
     {
-        ["--fingerprint-mode"] = "system_fingerprint",
-        ["--fingerprint-value"] = "system_fingerprint",
-        ["--enable-per-request-metrics"] = "metrics",
-        ["--enable-tokenizer-info-endpoint"] = "",
     };
 
     readonly Queue<string> _flags;
@@ -98,12 +94,17 @@ sealed class RunSettings
             BlockSize = RecordedBlockSize,
         };
         Server = new ServerOptions { Host = "127.0.0.1", Port = 0, ApiKeyScope = ApiKeyScope.V1 };
+        JsonElement variables = run.Settings.GetProperty("environment");
+        Environment = ServerEnvironment.Read(name =>
+            variables.TryGetProperty(name, out JsonElement value) ? value.GetString() : null);
         while (_flags.TryDequeue(out string? flag)) Apply(flag, run);
     }
 
     public EngineOptions Engine { get; private set; }
 
     public ServerOptions Server { get; private set; }
+
+    public ServerEnvironment Environment { get; }
 
     public IReadOnlyList<string> UnknownFlags => _unknown;
 
@@ -131,6 +132,9 @@ sealed class RunSettings
             case "--scheduling-policy":
                 Engine = Engine with { SchedulingPolicy = Enum.Parse<SchedulingPolicy>(Value(), true) };
                 break;
+            case "--hf-overrides":
+                Engine = Engine with { Model = OverriddenModel.Make(Engine.Model, Value()) };
+                break;
             case "--chat-template":
                 Value();
                 Engine = Engine with { ChatTemplate = run.Settings.GetProperty("chat_template").GetString() };
@@ -154,6 +158,12 @@ sealed class RunSettings
             case "--trust-request-chat-template": Server = Server with { TrustRequestChatTemplate = true }; break;
             case "--allow-credentials": Server = Server with { AllowCredentials = true }; break;
             case "--allowed-origins": Server = Server with { AllowedOrigins = JsonList() }; break;
+            case "--fingerprint-mode":
+                Server = Server with { FingerprintMode = Enum.Parse<FingerprintMode>(Value(), true) };
+                break;
+            case "--fingerprint-value": Server = Server with { FingerprintValue = Value() }; break;
+            case "--enable-per-request-metrics": Server = Server with { EnablePerRequestMetrics = true }; break;
+            case "--enable-tokenizer-info-endpoint": Server = Server with { EnableTokenizerInfoEndpoint = true }; break;
             default:
                 if (ChangedMembers.TryGetValue(flag, out string? member)) _incomparable.Add(member);
                 else if (!WithoutMeaningHere.Contains(flag)) _unknown.Add(flag);

@@ -12,10 +12,14 @@ namespace Vllm.Tests.Requests;
 /// <summary>Requests that the reference refused before it looked at its model: parsed without a model here.</summary>
 public sealed class RecordedErrorTests
 {
+    static readonly RequestRules Rules = new(new ServerOptions(), new ServerEnvironment());
+
     static readonly Dictionary<string, Action<JsonElement>> Parsers = new()
     {
-        ["/v1/completions"] = body => CompletionRequest.Parse(body),
-        ["/v1/chat/completions"] = body => ChatCompletionRequest.Parse(body, new ServerOptions()),
+        ["/v1/completions"] = body => CompletionRequest.Parse(body, Rules),
+        ["/v1/chat/completions"] = body => ChatCompletionRequest.Parse(body, Rules),
+        ["/v1/chat/completions/batch"] = body => ChatCompletionRequest.ParseBatch(body, Rules),
+        ["/generative_scoring"] = body => Rules.Schema.Require("GenerativeScoringRequest", body),
         ["/detokenize"] = body => RequestSchema.Instance.Require("DetokenizeRequest", body),
     };
 
