@@ -27,7 +27,7 @@ public sealed class RequestBodyTests
     {
         List<byte[]> seeds = [.. RecordedBodies(path).Take(500)];
         Assert.SkipWhen(seeds.Count == 0, "no recorded requests");
-        var options = new ServerOptions();
+        var rules = new RequestRules(new ServerOptions(), new ServerEnvironment());
         Fuzzer.Run(new Mutator(seeds, Words), body =>
         {
             JsonElement root = JsonBody.ParseObject(body);
