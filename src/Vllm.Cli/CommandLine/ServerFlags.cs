@@ -54,7 +54,7 @@ static class ServerFlags
         .Pair("--trust-request-chat-template",
             o => o.TrustRequestChatTemplate, (o, v) => o with { TrustRequestChatTemplate = v },
             "Take chat templates from requests. A template is a program: for trusted clients only.")
-        .Value("--default-chat-template-kwargs", ValueTypes.OptionalText("JSON_OBJECT"),
+        .Value("--default-chat-template-kwargs", ValueTypes.OptionalText(ValueTypes.JsonMetavar),
             o => o.DefaultChatTemplateKwargs, (o, v) => o with { DefaultChatTemplateKwargs = v },
             "Variables of the chat template for requests that do not set them.")
         .Value("--chat-template-content-format",

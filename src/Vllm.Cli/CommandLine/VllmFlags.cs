@@ -135,7 +135,7 @@ static class VllmCommands
 {
     static readonly string[] Names =
     [
-        "launch", "run-batch", "download-kernels", "preload", "snapshot", "bench serve", "bench startup",
+        "launch", "run-batch", "download-kernels", "preload", "snapshot", "bench startup",
         "bench mm-processor", "bench forward", "bench sweep",
     ];
 
