@@ -19,11 +19,11 @@ sealed class StartedProgram : IDisposable
             RedirectStandardInput = true,
             RedirectStandardOutput = true,
             RedirectStandardError = true,
-            // So that a test of seconds sees the statistics line.
-            Environment = { ["VLLM_LOG_STATS_INTERVAL"] = "1" },
         };
-        // Variables of the test run, which the program would warn of.
-        foreach (string name in new[] { "VLLM_FIXTURES", "VLLM_FIXTURES_FILES" }) start.Environment.Remove(name);
+        // The program would warn of the test run's own variables.
+        foreach (string name in start.Environment.Keys.Where(name => name.StartsWith("VLLM_", StringComparison.Ordinal)).ToList())
+            start.Environment.Remove(name);
+        start.Environment["VLLM_LOG_STATS_INTERVAL"] = "1"; // so that a test of seconds sees the statistics line
         Process = new Process { StartInfo = start };
         Process.OutputDataReceived += (_, line) => Append(_output, line.Data);
         Process.ErrorDataReceived += (_, line) => Append(_errors, line.Data);
