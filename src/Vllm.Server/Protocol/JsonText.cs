@@ -15,8 +15,19 @@ static class JsonText
         SkipValidation = true,
     };
 
-    /// <summary>The string of a JSON value.</summary>
-    public static string Of(JsonElement value) => value.GetString()!;
+    /// <summary>The string of a JSON value; a lone surrogate, which no tokenizer can read, is the caller's
+    /// mistake.</summary>
+    public static string Of(JsonElement value)
+    {
+        try
+        {
+            return value.GetString()!;
+        }
+        catch (InvalidOperationException)
+        {
+            throw RequestException.BadRequest("A string of the request holds half of a surrogate pair.");
+        }
+    }
 
     /// <summary>Sends a body that <paramref name="write"/> produces.</summary>
     public static async Task Respond<T>(

@@ -72,15 +72,14 @@ static class JsonBody
         element = default;
         try
         {
+            utf8 = LoneSurrogates.ReplaceInNames(utf8, MaxDepth);
             element = JsonDocument.Parse(utf8, new JsonDocumentOptions { MaxDepth = MaxDepth }).RootElement;
+            return true;
         }
         catch (JsonException)
         {
             return false;
         }
-        if (LoneSurrogates.IsIn(utf8.Span))
-            throw RequestException.BadRequest("A string of the request holds half of a surrogate pair.");
-        return true;
     }
 
     static string Decode(Encoding encoding, ReadOnlySpan<byte> body)
