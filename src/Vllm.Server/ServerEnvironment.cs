@@ -20,9 +20,6 @@ public sealed record ServerEnvironment
     /// <summary>How long an idle connection is kept (<c>VLLM_HTTP_TIMEOUT_KEEP_ALIVE</c>).</summary>
     public TimeSpan KeepAliveTimeout { get; init; } = TimeSpan.FromSeconds(5);
 
-    /// <summary>Largest request body (<c>VLLM_HTTP_MAX_REQUEST_BODY_SIZE</c>); null = the option's.</summary>
-    public long? MaxRequestBodySizeBytes { get; init; }
-
     /// <summary>Serve the developer routes (<c>VLLM_SERVER_DEV_MODE=1</c>).</summary>
     public bool DevMode { get; init; }
 
@@ -49,10 +46,6 @@ public sealed record ServerEnvironment
             MaxNumBadWords = Number("VLLM_MAX_NUM_BAD_WORDS", defaults.MaxNumBadWords),
             MaxBadWordsTotalTokens = Number("VLLM_MAX_BAD_WORDS_TOTAL_TOKENS", defaults.MaxBadWordsTotalTokens),
             KeepAliveTimeout = TimeSpan.FromSeconds(Number("VLLM_HTTP_TIMEOUT_KEEP_ALIVE", 5)),
-            MaxRequestBodySizeBytes =
-                variable("VLLM_HTTP_MAX_REQUEST_BODY_SIZE") is null
-                    ? null
-                    : Number("VLLM_HTTP_MAX_REQUEST_BODY_SIZE", 0),
             DevMode = Switch("VLLM_SERVER_DEV_MODE"),
             SkipModelNameValidation =
                 variable("VLLM_SKIP_MODEL_NAME_VALIDATION")?.ToLowerInvariant() is "1" or "true",

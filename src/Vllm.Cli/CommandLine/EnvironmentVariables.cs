@@ -30,7 +30,7 @@ static class EnvironmentVariables
         new("VLLM_CPU_NUM_OF_RESERVED_CPU", "Physical cores to leave to others.", "--num-threads", RemainingCores),
         new("VLLM_ALLOW_LONG_MAX_MODEL_LEN", "1: take a --max-model-len beyond the model's own.",
             "--allow-long-max-model-len", text => IsOn(text) ? "true" : "false"),
-        new("VLLM_HTTP_MAX_REQUEST_BODY_SIZE", "Bytes of the largest request body."),
+        new("VLLM_HTTP_MAX_REQUEST_BODY_SIZE", "Bytes of the largest request body.", "--max-request-body-size"),
         new("VLLM_HTTP_TIMEOUT_KEEP_ALIVE", "Seconds that an idle connection is kept; 5 by default."),
         new("VLLM_MAX_STOP_STRINGS", "Most stop strings of a request; 4 by default."),
         new("VLLM_MAX_COMPLETION_PROMPTS", "Most prompts of a completion request; 1024 by default."),

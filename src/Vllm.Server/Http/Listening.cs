@@ -25,7 +25,7 @@ static class Listening
 
     static void SetLimits(KestrelServerLimits limits, ServerOptions options, ServerEnvironment environment)
     {
-        limits.MaxRequestBodySize = environment.MaxRequestBodySizeBytes ?? options.MaxRequestBodySizeBytes;
+        limits.MaxRequestBodySize = options.MaxRequestBodySizeBytes;
         limits.KeepAliveTimeout = environment.KeepAliveTimeout;
         int headBytes = options.H11MaxIncompleteEventSize;
         // The buffer must hold what the other two allow.

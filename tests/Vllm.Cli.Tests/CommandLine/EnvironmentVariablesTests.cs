@@ -15,6 +15,7 @@ public sealed class EnvironmentVariablesTests
         Assert.Equal("cpu", Read("VLLM_CPU_ONLY", "1").Engine.Device);
         Assert.Equal("auto", Read("VLLM_CPU_ONLY", "0").Engine.Device);
         Assert.True(Read("VLLM_ALLOW_LONG_MAX_MODEL_LEN", "1").Engine.AllowLongMaxModelLen);
+        Assert.Equal(1000, Read("VLLM_HTTP_MAX_REQUEST_BODY_SIZE", "1000").Server.MaxRequestBodySizeBytes);
         Assert.Equal(
             Math.Max(1, CpuDevice.NumPhysicalCores - 1), Read("VLLM_CPU_NUM_OF_RESERVED_CPU", "1").Engine.NumThreads);
     }
