@@ -48,6 +48,29 @@ abstract unsafe class TileKernel : IDisposable
     public virtual void Dispose() { }
 }
 
+/// <summary>What a tile kernel is made for.</summary>
+/// <param name="DType">Element type of keys and values.</param>
+/// <param name="Dims">Stored dims per head, a multiple of 16.</param>
+/// <param name="Columns">Stored tokens per block.</param>
+/// <param name="Steps">What it does besides.</param>
+readonly record struct TileShape(DType DType, int Dims, int Columns, TileSteps Steps);
+
+/// <summary>Steps that not every attention has.</summary>
+[Flags]
+enum TileSteps
+{
+    None = 0,
+
+    /// <summary>Scores times the scales of keys; weights, once they are in the sums, times those of values.</summary>
+    Scales = 1,
+
+    /// <summary>s = cap tanh(s / cap), after scales.</summary>
+    SoftCap = 2,
+
+    /// <summary>s = s - slope * distance, after the cap.</summary>
+    Alibi = 4,
+}
+
 /// <summary>Lines of the next tile that a call prefetches; two row groups on one tile take a half each.</summary>
 [Flags]
 enum PrefetchLines
@@ -78,6 +101,16 @@ unsafe struct TileArguments
     /// <summary>The same of the next tile; read only when prefetching.</summary>
     public fixed long NextKeys[4];
     public fixed long NextValues[4];
+
+    /// <summary>[2][64] finite scales of the tile's keys and values.</summary>
+    public float* Scales;
+
+    /// <summary>The cap, and 2 log2(e) / cap: tanh(s / cap) = (1 - 2^-x) / (1 + 2^-x) with x = s times that.</summary>
+    public float SoftCap, SoftCapFactor;
+
+    /// <summary>Of each row: its slope, and the tile's first position minus the row's.</summary>
+    public fixed float AlibiSlopes[8];
+    public fixed float AlibiOffsets[8];
 
     /// <summary>Visible tokens of each row, [first, end) within the tile. Only for masked calls.</summary>
     public fixed int FirstVisible[8];
