@@ -133,13 +133,13 @@ static class EngineLoader
             _ => throw new ArgumentException($"kv_cache_dtype '{name}' is unknown"),
         };
         if (resolved is DType.F8E4M3 or DType.F8E5M2
-            && checkpoint.Tensors.Keys.FirstOrDefault(IsKvScale) is { } scale)
+            && checkpoint.Tensors.Select(tensor => tensor.Name).FirstOrDefault(IsKvScale) is { } scale)
             throw new ArgumentException(
                 $"kv_cache_dtype {name}: the checkpoint has scales for the KV cache ({scale}), which are not supported yet; int8_per_token_head needs none");
         return resolved;
     }
 
-    static bool IsKvScale(string tensor) =>
+    internal static bool IsKvScale(string tensor) =>
         tensor.EndsWith(".k_scale", StringComparison.Ordinal) || tensor.EndsWith(".v_scale", StringComparison.Ordinal)
         || tensor.EndsWith(".kv_scale", StringComparison.Ordinal);
 
