@@ -86,7 +86,6 @@ static class AttentionBenchmark
         {
             Tensor q = Matrix(_q, _metadata.NumTokens, _width), output = Matrix(_output, _metadata.NumTokens, _width);
             int layer = 0;
-            // Long calls are samples of their own; short ones go through all layers.
             _team.BeginStep();
             double seconds = Clock.Best(() =>
             {

@@ -15,8 +15,8 @@ public class AttentionTests
     // numHeads, numKvHeads, headDim, blockSize. Slow variants run the first ones only.
     static readonly (int, int, int, int)[] Shapes =
     [
-        (3, 1, 64, 64), (4, 2, 10, 3), (4, 2, 80, 16), (3, 3, 20, 1), (4, 4, 8, 16), (8, 2, 16, 32), (6, 2, 32, 16),
-        (8, 1, 128, 64), (2, 2, 96, 128), (2, 1, 256, 16), (14, 2, 64, 64), (2, 1, 64, 24), (1, 1, 112, 16),
+        (3, 1, 64, 64), (4, 2, 10, 3), (4, 2, 80, 16), (3, 3, 20, 1), (4, 4, 8, 16), (8, 2, 16, 32), (8, 1, 128, 64),
+        (2, 2, 96, 128), (6, 2, 32, 16), (2, 1, 256, 16), (14, 2, 64, 64), (2, 1, 64, 24), (1, 1, 112, 16),
     ];
 
     static readonly DType[] DTypes = [DType.F32, DType.BF16, DType.F8E4M3, DType.F8E5M2, DType.I8];
@@ -26,10 +26,19 @@ public class AttentionTests
         var cases = new TheoryData<string, DType, int>();
         foreach (var variant in AttentionKernel.Variants.Supported)
             foreach (DType dtype in DTypes)
-                for (int shape = 0; shape < (variant.Name != "avx512_bf16" ? 4 : dtype.SizeBytes() > 1 ? Shapes.Length : 8); shape++)
-                    cases.Add(variant.Name, dtype, shape);
+                for (int shape = 0; shape < NumShapes(variant.Name, dtype); shape++) cases.Add(variant.Name, dtype, shape);
         return cases;
     }
+
+    /// <summary>Portable variants see decoded tiles as those of bf16: one of the codes of 8 bits stands for all.</summary>
+    static int NumShapes(string variant, DType dtype) => (variant, dtype) switch
+    {
+        ("avx512_bf16", DType.F32 or DType.BF16) => Shapes.Length,
+        ("avx512_bf16", _) => 8,
+        (_, DType.F32 or DType.BF16) => 4,
+        (_, DType.I8) => 2,
+        _ => 0,
+    };
 
     static Func<TileShape, TileKernel> Variant(string name) =>
         AttentionKernel.Variants.Supported.Single(variant => variant.Name == name).Kernel;
@@ -124,7 +133,7 @@ public class AttentionTests
     {
         var cases = new TheoryData<string, DType>();
         foreach (var variant in AttentionKernel.Variants.Supported.Take(2))
-            foreach (DType dtype in DTypes)
+            foreach (DType dtype in new[] { DType.F32, DType.BF16, DType.I8 })
                 cases.Add(variant.Name, dtype);
         return cases;
     }

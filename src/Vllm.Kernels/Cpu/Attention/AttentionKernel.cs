@@ -1,3 +1,4 @@
+using System.Runtime.Intrinsics.X86;
 using Vllm.Kernels.Cpu.CodeGen;
 using Vllm.Kernels.Cpu.Simd;
 using Vllm.Kernels.Cpu.Threading;
@@ -22,6 +23,7 @@ public sealed unsafe class AttentionKernel : IDisposable
     readonly Dictionary<TileShape, TileKernel> _kernels = [];
     AttentionJob _job;
     TileKernel _kernel = null!;
+    TileKernel? _kernelOfCodes; // for units of few rows, where there is one
     int _nextUnit;
 
     readonly Func<TileShape, TileKernel> _createKernel;
@@ -46,7 +48,7 @@ public sealed unsafe class AttentionKernel : IDisposable
         new("scalar", true, Vector<Float1>));
 
     static TileKernel EmittedForBFloat16(TileShape shape) =>
-        shape.DType == DType.BF16 ? new EmittedTileKernel(shape) : Vector<Float512>(shape);
+        shape.DType == DType.F32 ? Vector<Float512>(shape) : new EmittedTileKernel(shape);
 
     static TileKernel Vector<TVector>(TileShape shape)
         where TVector : unmanaged, IFloatVector<TVector> =>
@@ -117,7 +119,8 @@ public sealed unsafe class AttentionKernel : IDisposable
             };
 
             // 2. Units.
-            _kernel = KernelFor(cache);
+            _kernel = KernelFor(_job.Code is null ? cache.Spec.DType : DType.BF16, cache, _job.IsCopied);
+            _kernelOfCodes = CanReadCodes(cache) ? KernelFor(cache.Spec.DType, cache, isCopied: false) : null;
             foreach (AttentionWorker worker in _workers) worker.Reserve(_job, _kernel);
             _plan.Build(_job, _team.NumWorkers);
             _nextUnit = 0;
@@ -129,12 +132,17 @@ public sealed unsafe class AttentionKernel : IDisposable
         }
     }
 
-    TileKernel KernelFor(PagedKvCache cache)
+    /// <summary>Whether there is a kernel for codes, and tiles lie in one block each.</summary>
+    bool CanReadCodes(PagedKvCache cache) =>
+        cache.Code is not null && _kernel is EmittedTileKernel && Avx512Vbmi.IsSupported
+        && cache.Spec.BlockSize % TileKernel.TileTokens == 0;
+
+    TileKernel KernelFor(DType dtype, PagedKvCache cache, bool isCopied)
     {
         var shape = new TileShape(
-            _job.Code is null ? cache.Spec.DType : DType.BF16,
+            dtype,
             cache.Dims,
-            _job.IsCopied ? TileKernel.TileTokens : cache.Columns,
+            isCopied ? TileKernel.TileTokens : cache.Columns,
             (_job.Code is { HasScales: true } ? TileSteps.Scales : 0)
                 | (_job.SoftCap > 0 ? TileSteps.SoftCap : 0)
                 | (_job.AlibiSlopes != null ? TileSteps.Alibi : 0));
@@ -152,8 +160,11 @@ public sealed unsafe class AttentionKernel : IDisposable
 #pragma warning restore CS8500
         // Units go to whoever is free: their results do not depend on who computes them.
         for (int i; (i = Interlocked.Increment(ref self._nextUnit) - 1) < self._plan.NumUnits;)
-            self._workers[worker].Run(self._job, self._plan.Units[i], self._kernel);
+            self._workers[worker].Run(self._job, self._plan.Units[i], self.KernelFor(self._plan.Units[i].Rows.NumRows));
     }
+
+    TileKernel KernelFor(int numRows) =>
+        _kernelOfCodes is not null && numRows <= TileKernel.MaxRowsOfCodes ? _kernelOfCodes : _kernel;
 
     public void Dispose()
     {

@@ -26,6 +26,8 @@ namespace Vllm.Kernels.Cpu.Attention;
 /// adding +0 * V changes nothing; so neither the other rows nor skipping what is masked shows in the result.
 /// The next tile is fetched to the L2 cache: prefetcht1 reads a cold cache 1.4 to 1.6 times as fast as prefetcht0 on
 /// Zen 4, where two tiles do not fit the L1 cache; every line, one tile ahead (2 to 4 tiles were slower).
+/// Codes of 8 bits (<see cref="KvCode"/>) are looked up on the way, for up to 4 rows: zmm16-19 tables of the lower and
+/// upper bytes of bf16 numbers · zmm20 order of quadwords · zmm21-23 codes, lower and upper bytes.
 /// The rescaling is lazy to save time, and decided row by row: rows that come along are multiplied by exactly 1.
 /// </summary>
 sealed class AttentionTileEmitter(Assembler a, TileShape shape, int numRows, int numMaskedSubs, PrefetchLines prefetch)
@@ -45,19 +47,25 @@ sealed class AttentionTileEmitter(Assembler a, TileShape shape, int numRows, int
     static readonly AssemblerRegister64[] NextK = [r12, r13, r15, rbx];
 
     readonly int _dims = shape.Dims;
+    readonly KvCode? _code = KvCode.Of(shape.DType);
     readonly Label[] _exp2 = new Label[Exp2.Length];
     Label _eight = a.CreateLabel(), _masked = a.CreateLabel(), _bfloat16Ones = a.CreateLabel();
     Label _sign = a.CreateLabel(), _indices = a.CreateLabel(), _sixteen = a.CreateLabel();
+    Label _tables = a.CreateLabel(), _quadOrder = a.CreateLabel(), _signs = a.CreateLabel();
     Label _rescale = a.CreateLabel(), _rescaled = a.CreateLabel();
 
     bool IsMasked => numMaskedSubs > 0;
+
+    /// <summary>Bytes of a column in a pair row.</summary>
+    int PairBytes => _code is null ? 4 : 2;
 
     /// <summary>Emits the kernel: <c>void f(TileArguments*)</c>.</summary>
     public void Emit()
     {
         for (int i = 0; i < _exp2.Length; i++) _exp2[i] = a.CreateLabel();
         KernelFrame.EmitEntry(a, LocalBytes);
-        EmitScores();
+        if (_code is null) EmitScores();
+        else EmitScoresOfCodes();
         if (shape.Steps.HasFlag(TileSteps.Scales)) EmitKeyScales();
         for (int row = 0; row < numRows; row++)
         {
@@ -66,7 +74,7 @@ sealed class AttentionTileEmitter(Assembler a, TileShape shape, int numRows, int
         }
         if (IsMasked) EmitMask();
         EmitMaxima();
-        if (shape.Steps.HasFlag(TileSteps.Scales)) a.mov(rsi, Field(nameof(TileArguments.Scales)));
+        if (shape.Steps.HasFlag(TileSteps.Scales)) a.mov(rsi, Field(nameof(TileArguments.Scales), 1));
         for (int row = 0; row < numRows; row++) EmitWeights(row);
         EmitOutput();
         KernelFrame.EmitExit(a);
@@ -123,6 +131,65 @@ sealed class AttentionTileEmitter(Assembler a, TileShape shape, int numRows, int
         a.add(rsi, ScoreUnroll * 4);
         a.dec(ecx);
         a.jnz(loop);
+    }
+
+    /// <summary>As <see cref="EmitScores"/>, where the 64 tokens of a pair row lie in two vectors of codes.</summary>
+    void EmitScoresOfCodes()
+    {
+        int pairRowBytes = shape.Columns * PairBytes;
+        int numSubs = IsMasked ? numMaskedSubs : SubTiles;
+        a.lea(rcx, __[_tables]);
+        for (int i = 0; i < 4; i++) a.vmovups(Registers.Zmm[16 + i], __zmmword_ptr[rcx + i * 64]);
+        a.vmovups(zmm20, __[_quadOrder]);
+        a.mov(rsi, Field(nameof(TileArguments.Queries)));
+        a.mov(r8, Field(nameof(TileArguments.Keys)));
+        if (prefetch != PrefetchLines.None) a.mov(r12, Field(nameof(TileArguments.NextKeys)));
+        for (int row = 0; row < numRows; row++)
+            for (int sub = 0; sub < SubTiles; sub++) a.vpxord(Score(row, sub), Score(row, sub), Score(row, sub));
+
+        Label loop = a.CreateLabel();
+        a.mov(ecx, _dims / 2 / ScoreUnroll);
+        a.Label(ref loop);
+        for (int pair = 0; pair < ScoreUnroll; pair++)
+        {
+            for (int sub = 0; sub < numSubs; sub += 2) EmitLookup(r8, pair * pairRowBytes + sub * 32, false, Kv(sub), Kv(sub + 1));
+            if (prefetch != PrefetchLines.None)
+                for (int line = 0; line < 2; line++) a.prefetcht1(__byte_ptr[r12 + pair * pairRowBytes + line * 64]);
+            for (int row = 0; row < numRows; row++)
+            {
+                a.vpbroadcastd(Broadcast(row), __dword_ptr[rsi + row * _dims * 2 + pair * 4]);
+                for (int sub = 0; sub < numSubs; sub++) a.vdpbf16ps(Score(row, sub), Kv(sub), Broadcast(row));
+            }
+        }
+        a.add(r8, ScoreUnroll * pairRowBytes);
+        if (prefetch != PrefetchLines.None) a.add(r12, ScoreUnroll * pairRowBytes);
+        a.add(rsi, ScoreUnroll * 4);
+        a.dec(ecx);
+        a.jnz(loop);
+    }
+
+    /// <summary>first, second = bf16 of 64 codes, or first = those of 32. Unpacking takes 8 codes of each 128 bits, which
+    /// the order of quadwords puts there; indices count modulo 128, so that the sign does not matter.</summary>
+    void EmitLookup(AssemblerRegister64 pointer, int offset, bool isHalf, AssemblerRegisterZMM first, AssemblerRegisterZMM second)
+    {
+        AssemblerRegisterZMM codes = zmm21, low = zmm22, high = zmm23;
+        if (isHalf)
+        {
+            a.vmovdqu32(ymm21, __ymmword_ptr[pointer + offset]);
+            a.vpermq(codes, zmm20, codes);
+        }
+        else
+        {
+            a.vpermq(codes, zmm20, __zmmword_ptr[pointer + offset]);
+        }
+        a.vmovdqa64(low, codes);
+        a.vpermi2b(low, zmm16, zmm17);
+        a.vmovdqa64(high, codes);
+        a.vpermi2b(high, zmm18, zmm19);
+        const byte FirstOrSecondAndThird = 0xF8;
+        a.vpternlogd(high, codes, __dword_bcst[_signs], FirstOrSecondAndThird);
+        a.vpunpcklbw(first, low, high);
+        if (!isHalf) a.vpunpckhbw(second, low, high);
     }
 
     void EmitKeyScales()
@@ -304,7 +371,7 @@ sealed class AttentionTileEmitter(Assembler a, TileShape shape, int numRows, int
         a.vmovups(Sums(row), zmm24);
         if (shape.Steps.HasFlag(TileSteps.Scales))
         {
-            for (int sub = 0; sub < SubTiles; sub++) a.vmulps(s[sub], s[sub], __zmmword_ptr[rsi + (SubTiles + sub) * 64]);
+            for (int sub = 0; sub < SubTiles; sub++) a.vmulps(s[sub], s[sub], __zmmword_ptr[rsi + sub * 64]);
             a.vcvtne2ps2bf16(zmm25, s[1], s[0]);
             a.vcvtne2ps2bf16(zmm26, s[3], s[2]);
         }
@@ -353,9 +420,11 @@ sealed class AttentionTileEmitter(Assembler a, TileShape shape, int numRows, int
             a.mov(r9, __qword_ptr[r14 + rcx + (int)Marshal.OffsetOf<TileArguments>(nameof(TileArguments.NextValues))]);
         for (int pair = 0; pair < PairsPerSub; pair++)
         {
-            int rowOffset = pair * _dims * 4;
+            int rowOffset = pair * _dims * PairBytes;
             for (int i = first; i < first + num; i++)
-                if (prefetch.HasFlag(i % 2 == 0 ? PrefetchLines.Even : PrefetchLines.Odd))
+                if (_code is not null && prefetch != PrefetchLines.None && i % 2 == 0)
+                    a.prefetcht1(__byte_ptr[r9 + rowOffset + i * 32]);
+                else if (_code is null && prefetch.HasFlag(i % 2 == 0 ? PrefetchLines.Even : PrefetchLines.Odd))
                     a.prefetcht1(__byte_ptr[r9 + rowOffset + i * 64]);
             EmitPair(pair, rowOffset, first, num);
         }
@@ -376,7 +445,7 @@ sealed class AttentionTileEmitter(Assembler a, TileShape shape, int numRows, int
         a.mov(r8, __qword_ptr[r14 + r9 * 8 + (int)Marshal.OffsetOf<TileArguments>(nameof(TileArguments.Values))]);
         a.mov(r9, rcx);
         a.and(r9, 7);
-        a.imul(r9, r9, _dims * 4);
+        a.imul(r9, r9, _dims * PairBytes);
         a.add(r8, r9);
         EmitPair(0, 0, first, num);
         a.inc(rcx);
@@ -387,7 +456,9 @@ sealed class AttentionTileEmitter(Assembler a, TileShape shape, int numRows, int
     /// <summary>Accumulators += weights of pair rcx + pair times values at r8 + rowOffset.</summary>
     void EmitPair(int pair, int rowOffset, int first, int num)
     {
-        for (int i = 0; i < num; i++) a.vmovups(Kv(i), __[r8 + rowOffset + (first + i) * 64]);
+        for (int i = 0; i < num; i++)
+            if (_code is null) a.vmovups(Kv(i), __[r8 + rowOffset + (first + i) * 64]);
+            else if (i % 2 == 0) EmitLookup(r8, rowOffset + (first + i) * 32, i + 1 == num, Kv(i), Kv(Math.Min(i + 1, 3)));
         for (int row = 0; row < numRows; row++)
         {
             a.vpbroadcastd(Broadcast(row), WeightPair(row, pair));
@@ -402,10 +473,22 @@ sealed class AttentionTileEmitter(Assembler a, TileShape shape, int numRows, int
         EmitConstant(ref _masked, TileKernel.Masked);
         EmitConstant(ref _bfloat16Ones, BitConverter.UInt32BitsToSingle(0x3F803F80));
         if (shape.Steps.HasFlag(TileSteps.SoftCap)) EmitConstant(ref _sign, -0f);
+        if (_code is not null) EmitTables(_code);
         if (!shape.Steps.HasFlag(TileSteps.Alibi)) return;
         EmitConstant(ref _sixteen, 16);
         a.Label(ref _indices);
         for (int i = 0; i < 16; i++) a.dd(BitConverter.SingleToUInt32Bits(i));
+    }
+
+    void EmitTables(KvCode code)
+    {
+        ushort[] numbers = [.. Enumerable.Range(0, KvCode.NumMagnitudes).Select(i => code.Decode((byte)i))];
+        a.Label(ref _tables);
+        a.db([.. numbers.Select(number => (byte)number), .. numbers.Select(number => (byte)(number >> 8))]);
+        a.Label(ref _quadOrder);
+        foreach (ulong quad in new ulong[] { 0, 4, 1, 5, 2, 6, 3, 7 }) a.dq(quad);
+        a.Label(ref _signs);
+        a.dd(0x80808080);
     }
 
     void EmitConstant(ref Label label, float value)

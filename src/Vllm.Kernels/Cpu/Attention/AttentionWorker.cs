@@ -139,14 +139,14 @@ sealed unsafe class AttentionWorker : IDisposable
         int first = Math.Max(unit.Rows.FirstTile, segment * RowBlock.SegmentTiles);
         int end = Math.Min(unit.Rows.EndTile, (segment + 1) * RowBlock.SegmentTiles);
         int unitEnd = Math.Min(unit.Rows.EndTile, unit.EndSegment * RowBlock.SegmentTiles);
-        a->Scales = _finder.Scales;
+        bool isDirect = kernel.ReadsCodes;
         a->SoftCap = job.SoftCap;
         a->SoftCapFactor = job.SoftCap > 0 ? 2 * Log2E / job.SoftCap : 0;
-        _finder.Find(job, unit, first, a->Keys, a->Values);
+        _finder.Find(job, unit, first, isDirect, a->Keys, a->Values, a->Scales);
         for (int tile = first; tile < end; tile++)
         {
-            bool hasNext = tile + 1 < unitEnd && !job.IsCopied;
-            if (hasNext) _finder.Find(job, unit, tile + 1, a->NextKeys, a->NextValues);
+            bool hasNext = tile + 1 < unitEnd && (isDirect || !job.IsCopied);
+            if (hasNext) _finder.Find(job, unit, tile + 1, isDirect, a->NextKeys, a->NextValues, a->NextScales);
             for (int i = 0; i < numGroups; i++)
             {
                 ref RowGroup group = ref Groups[i];
@@ -159,7 +159,7 @@ sealed unsafe class AttentionWorker : IDisposable
                 kernel.Run(a, group.NumRows, isMasked, hasNext ? PrefetchOf(i, numGroups) : PrefetchLines.None);
             }
             if (hasNext) a->MoveToNext();
-            else if (tile + 1 < end) _finder.Find(job, unit, tile + 1, a->Keys, a->Values);
+            else if (tile + 1 < end) _finder.Find(job, unit, tile + 1, isDirect, a->Keys, a->Values, a->Scales);
         }
 
         for (int i = 0; i < numGroups; i++)

@@ -3,7 +3,7 @@ using Vllm.Kernels.Cpu.Simd;
 
 namespace Vllm.Kernels.Cpu.Attention;
 
-/// <summary>The tile step for BF16 in emitted AVX-512 code (see <see cref="AttentionTileEmitter"/>): twice as fast as the best C#
+/// <summary>The tile step for BF16, or codes of it in 8 bits, in emitted AVX-512 code (see <see cref="AttentionTileEmitter"/>): twice as fast as the best C#
 /// can be, which has no 512-bit <c>vdpbf16ps</c>. Code for a number of rows, a mask and a prefetch is emitted when
 /// first needed.</summary>
 sealed unsafe class EmittedTileKernel(TileShape shape) : TileKernel
@@ -18,6 +18,8 @@ sealed unsafe class EmittedTileKernel(TileShape shape) : TileKernel
     readonly nint[] _code = new nint[(MaxRows + 1) * (NumSubs + NumPrefetches)];
 
     public override int QueryRowBytes => shape.Dims * sizeof(ushort);
+
+    public override bool ReadsCodes => KvCode.Of(shape.DType) is not null;
 
     public override void PackQuery(float* query, int headDim, float scale, byte* packed)
     {

@@ -13,7 +13,7 @@ namespace Vllm.Kernels.Cpu.Attention;
 /// </summary>
 abstract unsafe class KvCode
 {
-    const int NumMagnitudes = 128;
+    public const int NumMagnitudes = 128;
     const byte Sign = 0x80;
 
     /// <summary>Floats that are coded at once.</summary>

@@ -8,12 +8,11 @@ sealed unsafe class TileFinder : IDisposable
 {
     const int NumSubs = TileKernel.TileTokens / TileKernel.SubTokens;
 
-    // Scales of keys and values, which stay finite; in a buffer of their own, as copies of tiles change their size.
+    // [2][64] scales of keys and values, which stay finite; in a buffer of their own, as copies of tiles change their size.
     readonly NativeBuffer _scales = new(2 * TileKernel.TileTokens * sizeof(float));
     NativeBuffer _copy = new(0); // keys and values of one tile, see Gather and Decode
 
-    /// <summary>[2][64] scales of the tile's keys and values, where there are any.</summary>
-    public float* Scales => (float*)_scales.Address;
+    float* Scales => (float*)_scales.Address;
 
     /// <summary>Grows the scratch memory.</summary>
     public void Reserve(in AttentionJob job)
@@ -26,29 +25,40 @@ sealed unsafe class TileFinder : IDisposable
 
     /// <summary>Sets the pointers of a tile's groups of 16 tokens. Those beyond the request's end point to its last
     /// tokens: no row sees them, but their addresses must be readable.</summary>
-    public void Find(in AttentionJob job, in AttentionUnit unit, int tile, long* keys, long* values)
+    /// <param name="job">The call.</param>
+    /// <param name="unit">Rows.</param>
+    /// <param name="tile">Tile.</param>
+    /// <param name="isDirect">Whether the kernel reads codes where they are; blocks hold whole tiles then.</param>
+    /// <param name="keys">Of each 16 tokens.</param>
+    /// <param name="values">Of each 16 tokens.</param>
+    /// <param name="scales">Of keys and of values.</param>
+    public void Find(
+        in AttentionJob job, in AttentionUnit unit, int tile, bool isDirect, long* keys, long* values, long* scales)
     {
         int request = unit.Rows.Request;
         int* table = job.BlockTables + (nint)request * job.MaxBlocksPerSeq;
         if (job.IsGathered)
         {
             Gather(job, unit, table, tile);
-            PointToCopy(job, keys, values);
+            PointToCopy(job, keys, values, scales);
             return;
         }
-        if (job.Code is not null)
+        if (job.Code is not null && !isDirect)
         {
             Decode(job, unit, table, tile);
-            PointToCopy(job, keys, values);
+            PointToCopy(job, keys, values, scales);
             return;
         }
         int lastSub = (job.SeqLens[request] - 1) / TileKernel.SubTokens;
         (int index, int column) = Math.DivRem(tile * TileKernel.TileTokens, job.BlockSize);
+        int columnBytes = isDirect ? 2 : 4;
+        nint valueRowBytes = isDirect ? job.Dims * 2 : job.ValueRowBytes;
+        if (isDirect) PointToScales((float*)(job.Chunk(table[index], unit.KvHead) + 2 * job.ValuesOffset) + column, job.Columns, scales);
         for (int i = 0; i < NumSubs; i++)
         {
             byte* chunk = job.Chunk(table[index], unit.KvHead);
-            keys[i] = (long)(chunk + column * 4);
-            values[i] = (long)(chunk + job.ValuesOffset + column / 2 * job.ValueRowBytes);
+            keys[i] = (long)(chunk + column * columnBytes);
+            values[i] = (long)(chunk + job.ValuesOffset + column / 2 * valueRowBytes);
             if (tile * NumSubs + i >= lastSub) continue;
             column += TileKernel.SubTokens;
             if (column < job.BlockSize) continue;
@@ -151,8 +161,12 @@ sealed unsafe class TileFinder : IDisposable
             code.Decode(new ReadOnlySpan<byte>(codes, length), new Span<ushort>(decoded, length), ahead);
     }
 
-    void PointToCopy(in AttentionJob job, long* keys, long* values)
+    static void PointToScales(float* first, int numColumns, long* scales) =>
+        (scales[0], scales[1]) = ((long)first, (long)(first + numColumns));
+
+    void PointToCopy(in AttentionJob job, long* keys, long* values, long* scales)
     {
+        PointToScales(Scales, TileKernel.TileTokens, scales);
         var copy = (byte*)_copy.Address;
         nint tileBytes = (nint)TileKernel.TileTokens * job.Dims * job.ElementBytes;
         for (int i = 0; i < NumSubs; i++)

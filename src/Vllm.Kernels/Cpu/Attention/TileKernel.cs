@@ -19,6 +19,10 @@ abstract unsafe class TileKernel : IDisposable
     /// <summary>Most rows of a call: 6 rows x 4 accumulators leave 8 of 32 registers for keys and queries.</summary>
     public const int MaxRows = 6;
 
+    /// <summary>Most rows of a call that looks up codes of 8 bits itself. With more rows a decoded copy of the tile serves
+    /// them all.</summary>
+    public const int MaxRowsOfCodes = 4;
+
     /// <summary>Tokens with one pointer in <see cref="TileArguments"/>: what one 512-bit vector holds.</summary>
     public const int SubTokens = 16;
 
@@ -30,6 +34,9 @@ abstract unsafe class TileKernel : IDisposable
 
     /// <summary>Bytes of one packed query row.</summary>
     public abstract int QueryRowBytes { get; }
+
+    /// <summary>Whether it takes codes of 8 bits, for up to <see cref="MaxRowsOfCodes"/> rows.</summary>
+    public virtual bool ReadsCodes => false;
 
     /// <summary>Packs query rows: converted, times scale, padded with zeros to the stored dims.</summary>
     /// <param name="query">F32 [headDim].</param>
@@ -49,7 +56,7 @@ abstract unsafe class TileKernel : IDisposable
 }
 
 /// <summary>What a tile kernel is made for.</summary>
-/// <param name="DType">Element type of keys and values.</param>
+/// <param name="DType">Element type of keys and values; of 8 bits only for kernels that look up codes.</param>
 /// <param name="Dims">Stored dims per head, a multiple of 16.</param>
 /// <param name="Columns">Stored tokens per block.</param>
 /// <param name="Steps">What it does besides.</param>
@@ -102,8 +109,9 @@ unsafe struct TileArguments
     public fixed long NextKeys[4];
     public fixed long NextValues[4];
 
-    /// <summary>[2][64] finite scales of the tile's keys and values.</summary>
-    public float* Scales;
+    /// <summary>64 finite scales of the tile's keys, and of its values; of the next tile.</summary>
+    public fixed long Scales[2];
+    public fixed long NextScales[2];
 
     /// <summary>The cap, and 2 log2(e) / cap: tanh(s / cap) = (1 - 2^-x) / (1 + 2^-x) with x = s times that.</summary>
     public float SoftCap, SoftCapFactor;
@@ -128,6 +136,7 @@ unsafe struct TileArguments
             Keys[i] = NextKeys[i];
             Values[i] = NextValues[i];
         }
+        for (int i = 0; i < 2; i++) Scales[i] = NextScales[i];
     }
 }
 

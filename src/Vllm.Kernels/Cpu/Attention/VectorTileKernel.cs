@@ -35,7 +35,7 @@ sealed unsafe class VectorTileKernel<TVector, TElement>(TileShape shape) : TileK
             float* sums = a->Softmax->Sums + row * 16;
 
             Scores((float*)(a->Queries + (nint)row * QueryRowBytes), a->Keys, p);
-            if (_steps.HasFlag(TileSteps.Scales)) Multiply(p, a->Scales);
+            if (_steps.HasFlag(TileSteps.Scales)) Multiply(p, (float*)a->Scales[0]);
             if (_steps.HasFlag(TileSteps.SoftCap)) Cap(p, a->SoftCap, a->SoftCapFactor);
             if (_steps.HasFlag(TileSteps.Alibi)) AddSlope(p, a->AlibiSlopes[row], a->AlibiOffsets[row]);
             for (int t = 0; t < first; t++) p[t] = Masked;
@@ -49,7 +49,7 @@ sealed unsafe class VectorTileKernel<TVector, TElement>(TileShape shape) : TileK
                 *maximum = newMaximum;
             }
             Exponentiate(p, newMaximum, sums);
-            if (_steps.HasFlag(TileSteps.Scales)) Multiply(p, a->Scales + TileTokens);
+            if (_steps.HasFlag(TileSteps.Scales)) Multiply(p, (float*)a->Scales[1]);
             Accumulate(p, first / 2, (end + 1) / 2, a->Values, output);
         }
     }
