@@ -1,9 +1,11 @@
+using Vllm.Kernels;
 using Vllm.Kernels.Cpu.Threading;
 using Vllm.Kernels.Formats;
 using Vllm.Micro;
 
 // Micro benchmarks of the CPU kernels, the tokenizer and the engine.
 //   matmul [formats] [rows] [threads]    matrix products in SmolLM2's shapes, and all of a step in sequence
+//   attention [shape] [type] [threads]   prompt chunks and decode steps; 9/3x64, BF16 (F8E4M3, F8E5M2, I8, F32)
 //   pack   [formats] [threads]           packing of SmolLM2's weights
 //   team   [threads]                     fork/join and barrier of the worker team
 //   tokenizer [MODEL] [FILES]            encoding and decoding on one thread; default: prose and code of this repository
@@ -17,6 +19,9 @@ switch (Argument(0, ""))
     case "matmul":
         int[] rowCounts = [.. Argument(2, "1,8,32,512").Split(',').Select(int.Parse)];
         MatMulBenchmark.Run(Formats("Q4_1,Q8_0"), rowCounts, Threads(3));
+        return 0;
+    case "attention":
+        AttentionBenchmark.Run(Argument(1, "9/3x64"), Enum.Parse<DType>(Argument(2, "BF16")), Threads(3));
         return 0;
     case "pack":
         PackBenchmark.Run(Formats("Q4_1"), Threads(2));
@@ -34,6 +39,6 @@ switch (Argument(0, ""))
         EngineBenchmark.Run(int.Parse(Argument(1, "256")), Argument(2, "models/SmolLM2-135M-Instruct.Q4_1.gguf"));
         return 0;
     default:
-        Console.Error.WriteLine("usage: Micro matmul|pack|team|tokenizer|sampler|engine ...");
+        Console.Error.WriteLine("usage: Micro matmul|attention|pack|team|tokenizer|sampler|engine ...");
         return 1;
 }

@@ -43,9 +43,10 @@ static class EngineLoader
         var device = new CpuDevice(options.NumThreads);
         try
         {
-            KvCacheSizing sizing = SizeKvCache(options, checkpoint, dtype, blockSize);           // (4)
+            DType kvDtype = ResolveKvDType(options.KvCacheDtype, dtype, checkpoint);
+            KvCacheSizing sizing = SizeKvCache(options, checkpoint, kvDtype, blockSize);           // (4)
             CheckPromptsFit(options, sizing.MaxModelLen);
-            KvCacheSpec spec = SpecOf(model, dtype, sizing.NumBlocks, blockSize);
+            KvCacheSpec spec = SpecOf(model, kvDtype, sizing.NumBlocks, blockSize);
             HostKvCacheSpec? hostSpec = SizeHostTier(options, spec);
             Task<(Tokenizer, ChatTemplate?)> text = Task.Run(() => LoadText(options, checkpoint, tokenizerConfig));
             LanguageModel network;
@@ -118,11 +119,34 @@ static class EngineLoader
             checkpoint.Config, device, weights, maxModelLen, options.MaxNumBatchedTokens, options.MaxNumSeqs));
     }
 
-    static KvCacheSpec SpecOf(ModelConfig model, DType dtype, int numBlocks, int blockSize) => new(
-        model.NumHiddenLayers, numBlocks, blockSize, model.NumKvHeads, model.HeadDim,
-        dtype == DType.F32 ? DType.F32 : DType.BF16);
+    /// <summary>Type of the cache. Scales that a checkpoint has for 8 bits are not read: without them its results would
+    /// be wrong, not just less exact.</summary>
+    static DType ResolveKvDType(string name, DType dtype, Checkpoint checkpoint)
+    {
+        DType resolved = name switch
+        {
+            "auto" => dtype == DType.F32 ? DType.F32 : DType.BF16,
+            "bfloat16" => DType.BF16,
+            "fp8" or "fp8_e4m3" => DType.F8E4M3,
+            "fp8_e5m2" => DType.F8E5M2,
+            "int8_per_token_head" => DType.I8,
+            _ => throw new ArgumentException($"kv_cache_dtype '{name}' is unknown"),
+        };
+        if (resolved is DType.F8E4M3 or DType.F8E5M2
+            && checkpoint.Tensors.Select(tensor => tensor.Name).FirstOrDefault(IsKvScale) is { } scale)
+            throw new ArgumentException(
+                $"kv_cache_dtype {name}: the checkpoint has scales for the KV cache ({scale}), which are not supported yet; int8_per_token_head needs none");
+        return resolved;
+    }
 
-    static KvCacheSizing SizeKvCache(EngineOptions options, Checkpoint checkpoint, DType dtype, int blockSize)
+    internal static bool IsKvScale(string tensor) =>
+        tensor.EndsWith(".k_scale", StringComparison.Ordinal) || tensor.EndsWith(".v_scale", StringComparison.Ordinal)
+        || tensor.EndsWith(".kv_scale", StringComparison.Ordinal);
+
+    static KvCacheSpec SpecOf(ModelConfig model, DType kvDtype, int numBlocks, int blockSize) => new(
+        model.NumHiddenLayers, numBlocks, blockSize, model.NumKvHeads, model.HeadDim, kvDtype);
+
+    static KvCacheSizing SizeKvCache(EngineOptions options, Checkpoint checkpoint, DType kvDtype, int blockSize)
     {
         ModelConfig model = checkpoint.Config;
         int maxModelLen = options.MaxModelLen ?? model.MaxModelLen;
@@ -131,7 +155,7 @@ static class EngineLoader
             throw new ArgumentException(
                 $"max_model_len {options.MaxModelLen} is more than the model's {model.MaxModelLen}; longer positions were never trained; --allow-long-max-model-len takes it");
         }
-        long blockBytes = SpecOf(model, dtype, 1, blockSize).BlockBytes;
+        long blockBytes = SpecOf(model, kvDtype, 1, blockSize).BlockBytes;
         long blocksPerSeq = (maxModelLen + blockSize - 1) / blockSize;
         long needed = (blocksPerSeq * options.MaxNumSeqs + 1) * blockBytes;
         long weightBytes = checkpoint.Tensors.Sum(tensor => tensor.Data.Length);

@@ -81,11 +81,10 @@ public abstract class Device : IDisposable
     /// <param name="cache">Keys and values, this step's included.</param>
     /// <param name="layer">Layer of the cache.</param>
     /// <param name="metadata">Requests and their blocks.</param>
-    /// <param name="scale">Factor of the scores.</param>
-    /// <param name="window">A token sees itself and the window - 1 tokens before it; 0 = all.</param>
+    /// <param name="parameters">What happens to the scores.</param>
     /// <param name="output">[numTokens, numHeads * headDim], not q.</param>
     public abstract void Attention(
-        Tensor q, KvCache cache, int layer, AttentionMetadata metadata, float scale, int window, Tensor output);
+        Tensor q, KvCache cache, int layer, AttentionMetadata metadata, AttentionParameters parameters, Tensor output);
 
     /// <summary>output = activation(gate) * up. gateUp: [numTokens, 2 * width], gate first. output: [numTokens, width].</summary>
     public abstract void GatedActivation(Tensor gateUp, Activation activation, Tensor output);

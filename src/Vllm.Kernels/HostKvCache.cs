@@ -7,7 +7,7 @@ public enum HostKvFormat
     AsStored,
 
     /// <summary>8 bits per element and an fp32 scale per token and KV head, for keys and values each: absmax / 127,
-    /// rounded to the nearest. What comes back differs from what was stored.</summary>
+    /// rounded to the nearest. What comes back differs from what was stored. For caches of BF16 and F32.</summary>
     Int8PerTokenHead,
 }
 

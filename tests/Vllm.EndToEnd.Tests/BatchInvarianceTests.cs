@@ -141,9 +141,25 @@ public sealed class BatchInvarianceTests
         Assert.Equal(await Alone.Value, await RunAsync(engine, new Random(Seed)));
     }
 
-    static async Task<string[]> RunAloneAsync()
+    [Theory]
+    [InlineData("fp8_e4m3")]
+    [InlineData("int8_per_token_head")]
+    public async Task Outputs_AreEqualWithACacheOf8Bits(string dtype)
     {
-        await using AsyncLLM engine = AsyncLLM.Create(Options with { EnablePrefixCaching = false });
+        EngineOptions options = HostTier with { KvCacheDtype = dtype, MaxNumBatchedTokens = 64 };
+        string[] alone = await RunAloneAsync(Options with { KvCacheDtype = dtype });
+        await using AsyncLLM engine = AsyncLLM.Create(options);
+
+        Assert.NotEqual(await Alone.Value, alone);
+        Assert.Equal(alone, await RunAsync(engine, new Random(Seed)));
+        Assert.True(engine.Metrics.HostTier.NumLoaded > 0);
+    }
+
+    static Task<string[]> RunAloneAsync() => RunAloneAsync(Options);
+
+    static async Task<string[]> RunAloneAsync(EngineOptions options)
+    {
+        await using AsyncLLM engine = AsyncLLM.Create(options with { EnablePrefixCaching = false });
         var results = new string[NumPrompts];
         for (int i = 0; i < NumPrompts; i++) results[i] = await RunOneAsync(engine, i);
         Assert.Contains(results, result => result.Contains("\nStop ", StringComparison.Ordinal));

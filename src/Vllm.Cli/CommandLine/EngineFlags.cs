@@ -66,6 +66,11 @@ static class EngineFlags
         .Value("--num-gpu-blocks-override", ValueTypes.OptionalInt,
             o => o.NumGpuBlocksOverride, (o, v) => o with { NumGpuBlocksOverride = v },
             "Number of KV blocks, whatever memory says; for tests.")
+        .Value("--kv-cache-dtype",
+            ValueTypes.Choice("auto", "bfloat16", "fp8", "fp8_e4m3", "fp8_e5m2", "int8_per_token_head"),
+            o => o.KvCacheDtype, (o, v) => o with { KvCacheDtype = v },
+            "How keys and values are stored: auto = as the model computes, in bfloat16 or float32; the others take half of "
+            + "bfloat16's memory and are less exact. fp8 is fp8_e4m3.")
         .Value("--kv-offloading-size", ValueTypes.OptionalDouble,
             // 0 was common as --swap-space.
             o => o.KvOffloadingSize, (o, v) => o with { KvOffloadingSize = v is 0 ? null : v },

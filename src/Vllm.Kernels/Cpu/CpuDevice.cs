@@ -81,8 +81,8 @@ public sealed class CpuDevice : Device
         RopeKernel.Run(_team, q, k, v, cosSin, (PagedKvCache)cache, layer, metadata);
 
     public override void Attention(
-        Tensor q, KvCache cache, int layer, AttentionMetadata metadata, float scale, int window, Tensor output) =>
-        _attention.Run(q, (PagedKvCache)cache, layer, metadata, scale, window, output);
+        Tensor q, KvCache cache, int layer, AttentionMetadata metadata, AttentionParameters parameters, Tensor output) =>
+        _attention.Run(q, (PagedKvCache)cache, layer, metadata, parameters, output);
 
     public override void GatedActivation(Tensor gateUp, Activation activation, Tensor output) =>
         GatedActivationKernel.Run(_team, gateUp, activation, output);

@@ -13,8 +13,7 @@ public sealed class RotaryAttention
     readonly Tensor _cosSin; // [maxModelLen, rotaryDim]
     readonly AttentionBuffers _buffers;
     readonly int _layer;
-    readonly int _window;
-    readonly float _scale;
+    readonly AttentionParameters _parameters;
     readonly int _qSize;
     readonly int _kvSize;
 
@@ -30,8 +29,11 @@ public sealed class RotaryAttention
         _layer = layer;
         _cosSin = cosSin;
         _buffers = buffers;
-        _window = config.LayerTypes[layer] == LayerType.SlidingAttention ? config.SlidingWindow!.Value : 0;
-        _scale = 1 / MathF.Sqrt(config.HeadDim);
+        _parameters = new AttentionParameters
+        {
+            Scale = 1 / MathF.Sqrt(config.HeadDim),
+            Window = config.LayerTypes[layer] == LayerType.SlidingAttention ? config.SlidingWindow!.Value : 0,
+        };
         _qSize = config.NumAttentionHeads * config.HeadDim;
         _kvSize = config.NumKvHeads * config.HeadDim;
         _qkvProj = context.Weights.FusedLinear(
@@ -48,7 +50,7 @@ public sealed class RotaryAttention
         _device.Linear(x, _qkvProj, qkv);
         _device.RotaryAndCache(
             q, qkv.Columns(_qSize, _kvSize), qkv.Columns(_qSize + _kvSize, _kvSize), _cosSin, cache, _layer, metadata);
-        _device.Attention(q, cache, _layer, metadata, _scale, _window, attended);
+        _device.Attention(q, cache, _layer, metadata, _parameters, attended);
         _device.Linear(attended, _oProj, output);
     }
 }

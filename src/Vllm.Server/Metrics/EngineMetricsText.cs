@@ -133,7 +133,7 @@ sealed class EngineMetricsText(EngineConfig config, EngineMetrics metrics, Activ
         EngineOptions options = config.Options;
         text.Gauge("vllm:cache_config_info", "Information of the LLMEngine CacheConfig", 1,
             ("block_size", $"{config.BlockSize}"),
-            ("cache_dtype", "auto"),
+            ("cache_dtype", options.KvCacheDtype),
             ("enable_prefix_caching", $"{options.EnablePrefixCaching}"),
             ("gpu_memory_utilization", PythonText.Float(options.GpuMemoryUtilization)),
             ("kv_cache_max_concurrency", PythonText.Float(config.MaxConcurrency)),

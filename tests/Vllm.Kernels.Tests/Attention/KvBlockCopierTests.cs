@@ -19,9 +19,10 @@ public class KvBlockCopierTests
     public static TheoryData<DType, HostKvFormat, int> Cases()
     {
         var cases = new TheoryData<DType, HostKvFormat, int>();
-        foreach (DType dtype in new[] { DType.F32, DType.BF16 })
+        foreach (DType dtype in new[] { DType.F32, DType.BF16, DType.F8E4M3, DType.I8 })
             foreach (HostKvFormat format in Enum.GetValues<HostKvFormat>())
-                for (int shape = 0; shape < Shapes.Length; shape++) cases.Add(dtype, format, shape);
+                for (int shape = 0; shape < Shapes.Length && (dtype.SizeBytes() > 1 || format == HostKvFormat.AsStored); shape++)
+                    cases.Add(dtype, format, shape);
         return cases;
     }
 
@@ -43,6 +44,10 @@ public class KvBlockCopierTests
         AssertEqual(second, scene.Read(1), format);
         Assert.NotEqual(second, scene.Read(2));
     }
+
+    [Fact]
+    public void CreateHostKvCache_RefusesToConvert8Bits() =>
+        Assert.Throws<ArgumentException>(() => new Scene(Shapes[0], DType.F8E4M3, HostKvFormat.Int8PerTokenHead));
 
     [Fact]
     public void StoreBlocks_KeepsTheLastOfTwoCopiesToOnePlace()
@@ -69,6 +74,13 @@ public class KvBlockCopierTests
         Assert.Throws<ArgumentException>(() => scene.Device.StoreBlocks(scene.Cache, scene.Host, [new(block, hostBlock)]));
         Assert.Throws<ArgumentException>(() => scene.Device.LoadBlocks(scene.Cache, scene.Host, [new(block, hostBlock)]));
     }
+
+    [Theory]
+    [InlineData(DType.F8E4M3, 64)]
+    [InlineData(DType.F8E5M2, 64)]
+    [InlineData(DType.I8, 64 + 4)] // and a scale
+    public void BlockBytes_CountScales(DType dtype, int tokenBytes) =>
+        Assert.Equal(2 * NumLayers * 2 * 16 * tokenBytes, new KvCacheSpec(NumLayers, 5, 16, 2, 64, dtype).BlockBytes);
 
     [Theory]
     [InlineData(64, 64, 64 * 64)]
@@ -139,7 +151,7 @@ public class KvBlockCopierTests
             var outputs = new float[NumLayers][];
             for (int layer = 0; layer < NumLayers; layer++)
             {
-                Device.Attention(q, Cache, layer, Metadata(block, numTokens: 1), 0.2f, window: 0, output);
+                Device.Attention(q, Cache, layer, Metadata(block, numTokens: 1), new AttentionParameters { Scale = 0.2f }, output);
                 outputs[layer] = output.Span.ToArray();
             }
             return outputs;

@@ -14,7 +14,7 @@ public class RopeTests
     {
         var cases = new TheoryData<string, DType>();
         foreach (var variant in RopeKernel.Variants.Supported)
-            foreach (DType dtype in new[] { DType.F32, DType.BF16 }) cases.Add(variant.Name, dtype);
+            foreach (DType dtype in new[] { DType.F32, DType.BF16, DType.F8E4M3 }) cases.Add(variant.Name, dtype);
         return cases;
     }
 

@@ -1,3 +1,4 @@
+using System.Runtime.Intrinsics.X86;
 using Vllm.Kernels.Cpu.CodeGen;
 using Vllm.Kernels.Cpu.Simd;
 using Vllm.Kernels.Cpu.Threading;
@@ -6,7 +7,8 @@ namespace Vllm.Kernels.Cpu.Attention;
 
 /// <summary>
 /// Causal attention over a paged KV cache, for prefill chunks, decode steps and mixtures of both:
-/// output = softmax(scale q·Kᵀ, visible tokens only) · V per token and query head, in one pass over keys and values.
+/// output = softmax(scale q·Kᵀ, visible tokens only) · V per token and query head, in one pass over keys and values;
+/// see <see cref="AttentionParameters"/> for what else may happen to the scores.
 /// <para>1. Check shapes. 2. Split into units (<see cref="AttentionPlan"/>). 3. Workers take units until none is left
 /// (<see cref="AttentionWorker"/>), stepping through tiles with a <see cref="TileKernel"/>.</para>
 /// For a given token the result has the same bits whatever else is in the step, however its prompt was cut into
@@ -18,16 +20,17 @@ public sealed unsafe class AttentionKernel : IDisposable
     readonly WorkerTeam _team;
     readonly AttentionPlan _plan = new();
     readonly AttentionWorker[] _workers;
-    readonly Dictionary<(int Dims, int Columns, DType DType), TileKernel> _kernels = [];
+    readonly Dictionary<TileShape, TileKernel> _kernels = [];
     AttentionJob _job;
     TileKernel _kernel = null!;
+    TileKernel? _kernelOfCodes; // for units of few rows, where there is one
     int _nextUnit;
 
-    readonly Func<DType, int, int, TileKernel> _createKernel;
+    readonly Func<TileShape, TileKernel> _createKernel;
 
     public AttentionKernel(WorkerTeam team) : this(team, Variants.Chosen.Kernel) { }
 
-    internal AttentionKernel(WorkerTeam team, Func<DType, int, int, TileKernel> createKernel)
+    internal AttentionKernel(WorkerTeam team, Func<TileShape, TileKernel> createKernel)
     {
         _team = team;
         _workers = new AttentionWorker[team.NumWorkers];
@@ -36,7 +39,7 @@ public sealed unsafe class AttentionKernel : IDisposable
     }
 
     /// <summary>Makers of the tile kernel; <c>VLLM_KERNEL_ATTENTION</c> forces one.</summary>
-    internal static KernelVariants<Func<DType, int, int, TileKernel>> Variants { get; } = new(
+    internal static KernelVariants<Func<TileShape, TileKernel>> Variants { get; } = new(
         "ATTENTION",
         new("avx512_bf16", CpuFeatures.HasAvx512Bf16, EmittedForBFloat16),
         new("vector512", System.Runtime.Intrinsics.Vector512.IsHardwareAccelerated, Vector<Float512>),
@@ -44,18 +47,18 @@ public sealed unsafe class AttentionKernel : IDisposable
         new("vector128", System.Runtime.Intrinsics.Vector128.IsHardwareAccelerated, Vector<Float128>),
         new("scalar", true, Vector<Float1>));
 
-    static TileKernel EmittedForBFloat16(DType dtype, int dims, int columns) =>
-        dtype == DType.BF16 ? new EmittedTileKernel(dims, columns) : Vector<Float512>(dtype, dims, columns);
+    static TileKernel EmittedForBFloat16(TileShape shape) =>
+        shape.DType == DType.F32 ? Vector<Float512>(shape) : new EmittedTileKernel(shape);
 
-    static TileKernel Vector<TVector>(DType dtype, int dims, int columns)
+    static TileKernel Vector<TVector>(TileShape shape)
         where TVector : unmanaged, IFloatVector<TVector> =>
-        dtype == DType.BF16
-            ? new VectorTileKernel<TVector, BFloat16Element>(dims, columns)
-            : new VectorTileKernel<TVector, Float32Element>(dims, columns);
+        shape.DType == DType.BF16
+            ? new VectorTileKernel<TVector, BFloat16Element>(shape)
+            : new VectorTileKernel<TVector, Float32Element>(shape);
 
     /// <summary>Attends. Parameters as in <see cref="Device.Attention"/>.</summary>
     public void Run(
-        Tensor q, PagedKvCache cache, int layer, AttentionMetadata metadata, float scale, int window, Tensor output)
+        Tensor q, PagedKvCache cache, int layer, AttentionMetadata metadata, AttentionParameters parameters, Tensor output)
     {
         // 1. Shapes.
         KvCacheSpec spec = cache.Spec;
@@ -66,7 +69,10 @@ public sealed unsafe class AttentionKernel : IDisposable
             throw new ArgumentException(
                 $"q is {q}: expected a multiple of {spec.NumKvHeads} heads of {spec.HeadDim}", nameof(q));
         ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual((uint)layer, (uint)spec.NumLayers, nameof(layer));
-        ArgumentOutOfRangeException.ThrowIfNegative(window);
+        ArgumentOutOfRangeException.ThrowIfNegative(parameters.Window, nameof(parameters));
+        ArgumentOutOfRangeException.ThrowIfNegative(parameters.SoftCap, nameof(parameters));
+        parameters.AlibiSlopes?.RequireF32(1, numHeads);
+        parameters.Sinks?.RequireF32(1, numHeads);
         for (int request = 0; request < metadata.NumSeqs; request++)
         {
             int numTokens = metadata.QueryStart[request + 1] - metadata.QueryStart[request];
@@ -100,16 +106,21 @@ public sealed unsafe class AttentionKernel : IDisposable
                 Dims = cache.Dims,
                 BlockSize = spec.BlockSize,
                 Columns = cache.Columns,
-                ElementBytes = spec.DType.SizeBytes(),
+                ElementBytes = cache.Code is null ? spec.DType.SizeBytes() : sizeof(ushort),
                 Keys = cache.Keys(layer, 0),
                 ChunkBytes = cache.ChunkBytes,
                 ValuesOffset = cache.ValuesOffset,
-                QueryScale = (float)(scale * Math.Log2(Math.E)),
-                Window = window == 0 ? int.MaxValue : window,
+                Code = cache.Code,
+                QueryScale = (float)(parameters.Scale * Math.Log2(Math.E)),
+                SoftCap = (float)(parameters.SoftCap * Math.Log2(Math.E)),
+                AlibiSlopes = parameters.AlibiSlopes is { } slopes ? slopes.Float(0) : null,
+                Sinks = parameters.Sinks is { } sinks ? sinks.Float(0) : null,
+                Window = parameters.Window == 0 ? int.MaxValue : parameters.Window,
             };
 
             // 2. Units.
-            _kernel = KernelFor(cache);
+            _kernel = KernelFor(_job.Code is null ? cache.Spec.DType : DType.BF16, cache, _job.IsCopied);
+            _kernelOfCodes = CanReadCodes(cache) ? KernelFor(cache.Spec.DType, cache, isCopied: false) : null;
             foreach (AttentionWorker worker in _workers) worker.Reserve(_job, _kernel);
             _plan.Build(_job, _team.NumWorkers);
             _nextUnit = 0;
@@ -121,14 +132,24 @@ public sealed unsafe class AttentionKernel : IDisposable
         }
     }
 
-    TileKernel KernelFor(PagedKvCache cache)
+    /// <summary>Whether there is a kernel for codes, and tiles lie in one block each.</summary>
+    bool CanReadCodes(PagedKvCache cache) =>
+        cache.Code is not null && _kernel is EmittedTileKernel && Avx512Vbmi.IsSupported
+        && cache.Spec.BlockSize % TileKernel.TileTokens == 0;
+
+    TileKernel KernelFor(DType dtype, PagedKvCache cache, bool isCopied)
     {
-        int columns = _job.IsGathered ? TileKernel.TileTokens : cache.Columns;
-        var key = (cache.Dims, columns, cache.Spec.DType);
-        if (!_kernels.TryGetValue(key, out TileKernel? kernel))
+        var shape = new TileShape(
+            dtype,
+            cache.Dims,
+            isCopied ? TileKernel.TileTokens : cache.Columns,
+            (_job.Code is { HasScales: true } ? TileSteps.Scales : 0)
+                | (_job.SoftCap > 0 ? TileSteps.SoftCap : 0)
+                | (_job.AlibiSlopes != null ? TileSteps.Alibi : 0));
+        if (!_kernels.TryGetValue(shape, out TileKernel? kernel))
         {
-            kernel = _createKernel(cache.Spec.DType, cache.Dims, columns);
-            _kernels.Add(key, kernel);
+            kernel = _createKernel(shape);
+            _kernels.Add(shape, kernel);
         }
         return kernel;
     }
@@ -139,8 +160,11 @@ public sealed unsafe class AttentionKernel : IDisposable
 #pragma warning restore CS8500
         // Units go to whoever is free: their results do not depend on who computes them.
         for (int i; (i = Interlocked.Increment(ref self._nextUnit) - 1) < self._plan.NumUnits;)
-            self._workers[worker].Run(self._job, self._plan.Units[i], self._kernel);
+            self._workers[worker].Run(self._job, self._plan.Units[i], self.KernelFor(self._plan.Units[i].Rows.NumRows));
     }
+
+    TileKernel KernelFor(int numRows) =>
+        _kernelOfCodes is not null && numRows <= TileKernel.MaxRowsOfCodes ? _kernelOfCodes : _kernel;
 
     public void Dispose()
     {

@@ -38,13 +38,15 @@ readonly unsafe struct AttentionPartial(float* address, int numRows, int dims)
         }
     }
 
-    /// <summary>Stores output / sum of a row. Adding 0 turns -0 into +0: the sign of a zero is the one thing that masked
+    /// <summary>Stores output / sum of a row; the sink, a score as a power of two, is one more term of the sum. Adding 0 turns -0 into +0: the sign of a zero is the one thing that masked
     /// tokens can change.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
-    public void Finish(int row, float* destination, int headDim)
+    public void Finish(int row, float* destination, int headDim, float sink)
     {
         float* output = Outputs + (nint)row * _dims;
-        float inverse = 1 / Sums[row];
+        float maximum = MathF.Max(Maxima[row], sink);
+        float factor = FloatMath.Exp2(new Float1(Maxima[row] - maximum)).Value; // 1 unless the sink is the larger
+        float inverse = factor / (Sums[row] * factor + FloatMath.Exp2(new Float1(sink - maximum)).Value);
         int d = 0;
         for (; d <= headDim - Vector128<float>.Count; d += Vector128<float>.Count)
             (Vector128.Load(output + d) * inverse + Vector128<float>.Zero).Store(destination + d);

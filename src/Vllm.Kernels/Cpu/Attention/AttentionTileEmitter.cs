@@ -9,10 +9,12 @@ namespace Vllm.Kernels.Cpu.Attention;
 /// Emits the tile step of <see cref="TileKernel"/> for BF16 with AVX-512 and <c>vdpbf16ps</c>:
 /// <code>
 /// scores:   for each pair of dims:  4 loads of K (16 tokens each); per row: broadcast q, 4 vdpbf16ps
+/// steps:    scores by scales of keys, cap, slopes                        (where asked for)
 /// mask:     scores of invisible tokens = Masked                         (masked kernels only)
 /// maxima:   max over the 64 scores of all rows at once, by a tree of unpacks
 ///           if a row's maximum exceeds m + 8: m = maximum, rescale its sums and output   (out of line)
 /// weights:  p = 2^(s - m), rounded to bf16 and kept on the stack; sums += p by lane
+///           (with scales of values: p times those, rounded, is kept)
 /// output:   for each panel of up to 4 vectors of dims:  load output;
 ///             for each pair of tokens:  loads of V; per row: broadcast p, vdpbf16ps per vector;
 ///           store output
@@ -24,9 +26,11 @@ namespace Vllm.Kernels.Cpu.Attention;
 /// adding +0 * V changes nothing; so neither the other rows nor skipping what is masked shows in the result.
 /// The next tile is fetched to the L2 cache: prefetcht1 reads a cold cache 1.4 to 1.6 times as fast as prefetcht0 on
 /// Zen 4, where two tiles do not fit the L1 cache; every line, one tile ahead (2 to 4 tiles were slower).
+/// Codes of 8 bits (<see cref="KvCode"/>) are looked up on the way, for up to 4 rows: zmm16-19 tables of the lower and
+/// upper bytes of bf16 numbers · zmm20 order of quadwords · zmm21-23 codes, lower and upper bytes.
 /// The rescaling is lazy to save time, and decided row by row: rows that come along are multiplied by exactly 1.
 /// </summary>
-sealed class AttentionTileEmitter(Assembler a, int dims, int columns, int numRows, int numMaskedSubs, PrefetchLines prefetch)
+sealed class AttentionTileEmitter(Assembler a, TileShape shape, int numRows, int numMaskedSubs, PrefetchLines prefetch)
 {
     const int SubTiles = TileKernel.TileTokens / TileKernel.SubTokens;
     const int WeightRowBytes = TileKernel.TileTokens * 2;
@@ -42,20 +46,35 @@ sealed class AttentionTileEmitter(Assembler a, int dims, int columns, int numRow
     static readonly AssemblerRegister64[] K = [r8, r9, r10, r11];
     static readonly AssemblerRegister64[] NextK = [r12, r13, r15, rbx];
 
+    readonly int _dims = shape.Dims;
+    readonly KvCode? _code = KvCode.Of(shape.DType);
     readonly Label[] _exp2 = new Label[Exp2.Length];
     Label _eight = a.CreateLabel(), _masked = a.CreateLabel(), _bfloat16Ones = a.CreateLabel();
+    Label _sign = a.CreateLabel(), _indices = a.CreateLabel(), _sixteen = a.CreateLabel();
+    Label _tables = a.CreateLabel(), _quadOrder = a.CreateLabel(), _signs = a.CreateLabel();
     Label _rescale = a.CreateLabel(), _rescaled = a.CreateLabel();
 
     bool IsMasked => numMaskedSubs > 0;
+
+    /// <summary>Bytes of a column in a pair row.</summary>
+    int PairBytes => _code is null ? 4 : 2;
 
     /// <summary>Emits the kernel: <c>void f(TileArguments*)</c>.</summary>
     public void Emit()
     {
         for (int i = 0; i < _exp2.Length; i++) _exp2[i] = a.CreateLabel();
         KernelFrame.EmitEntry(a, LocalBytes);
-        EmitScores();
+        if (_code is null) EmitScores();
+        else EmitScoresOfCodes();
+        if (shape.Steps.HasFlag(TileSteps.Scales)) EmitKeyScales();
+        for (int row = 0; row < numRows; row++)
+        {
+            if (shape.Steps.HasFlag(TileSteps.SoftCap)) EmitSoftCap(row);
+            if (shape.Steps.HasFlag(TileSteps.Alibi)) EmitSlope(row);
+        }
         if (IsMasked) EmitMask();
         EmitMaxima();
+        if (shape.Steps.HasFlag(TileSteps.Scales)) a.mov(rsi, Field(nameof(TileArguments.Scales), 1));
         for (int row = 0; row < numRows; row++) EmitWeights(row);
         EmitOutput();
         KernelFrame.EmitExit(a);
@@ -79,7 +98,7 @@ sealed class AttentionTileEmitter(Assembler a, int dims, int columns, int numRow
 
     void EmitScores()
     {
-        int pairRowBytes = columns * 4;
+        int pairRowBytes = shape.Columns * 4;
         // Masked kernels skip the sub-tiles after the last visible token.
         int numSubs = IsMasked ? numMaskedSubs : SubTiles;
         a.mov(rsi, Field(nameof(TileArguments.Queries)));
@@ -93,7 +112,7 @@ sealed class AttentionTileEmitter(Assembler a, int dims, int columns, int numRow
                 a.vpxord(Score(row, sub), Score(row, sub), Score(row, sub));
 
         Label loop = a.CreateLabel();
-        a.mov(ecx, dims / 2 / ScoreUnroll);
+        a.mov(ecx, _dims / 2 / ScoreUnroll);
         a.Label(ref loop);
         for (int pair = 0; pair < ScoreUnroll; pair++)
         {
@@ -103,7 +122,7 @@ sealed class AttentionTileEmitter(Assembler a, int dims, int columns, int numRow
                     a.prefetcht1(__byte_ptr[NextK[sub] + pair * pairRowBytes]);
             for (int row = 0; row < numRows; row++)
             {
-                a.vpbroadcastd(Broadcast(row), __dword_ptr[rsi + row * dims * 2 + pair * 4]);
+                a.vpbroadcastd(Broadcast(row), __dword_ptr[rsi + row * _dims * 2 + pair * 4]);
                 for (int sub = 0; sub < numSubs; sub++) a.vdpbf16ps(Score(row, sub), Kv(sub), Broadcast(row));
             }
         }
@@ -113,6 +132,114 @@ sealed class AttentionTileEmitter(Assembler a, int dims, int columns, int numRow
         a.dec(ecx);
         a.jnz(loop);
     }
+
+    /// <summary>As <see cref="EmitScores"/>, where the 64 tokens of a pair row lie in two vectors of codes.</summary>
+    void EmitScoresOfCodes()
+    {
+        int pairRowBytes = shape.Columns * PairBytes;
+        int numSubs = IsMasked ? numMaskedSubs : SubTiles;
+        a.lea(rcx, __[_tables]);
+        for (int i = 0; i < 4; i++) a.vmovups(Registers.Zmm[16 + i], __zmmword_ptr[rcx + i * 64]);
+        a.vmovups(zmm20, __[_quadOrder]);
+        a.mov(rsi, Field(nameof(TileArguments.Queries)));
+        a.mov(r8, Field(nameof(TileArguments.Keys)));
+        if (prefetch != PrefetchLines.None) a.mov(r12, Field(nameof(TileArguments.NextKeys)));
+        for (int row = 0; row < numRows; row++)
+            for (int sub = 0; sub < SubTiles; sub++) a.vpxord(Score(row, sub), Score(row, sub), Score(row, sub));
+
+        Label loop = a.CreateLabel();
+        a.mov(ecx, _dims / 2 / ScoreUnroll);
+        a.Label(ref loop);
+        for (int pair = 0; pair < ScoreUnroll; pair++)
+        {
+            for (int sub = 0; sub < numSubs; sub += 2) EmitLookup(r8, pair * pairRowBytes + sub * 32, false, Kv(sub), Kv(sub + 1));
+            if (prefetch != PrefetchLines.None)
+                for (int line = 0; line < 2; line++) a.prefetcht1(__byte_ptr[r12 + pair * pairRowBytes + line * 64]);
+            for (int row = 0; row < numRows; row++)
+            {
+                a.vpbroadcastd(Broadcast(row), __dword_ptr[rsi + row * _dims * 2 + pair * 4]);
+                for (int sub = 0; sub < numSubs; sub++) a.vdpbf16ps(Score(row, sub), Kv(sub), Broadcast(row));
+            }
+        }
+        a.add(r8, ScoreUnroll * pairRowBytes);
+        if (prefetch != PrefetchLines.None) a.add(r12, ScoreUnroll * pairRowBytes);
+        a.add(rsi, ScoreUnroll * 4);
+        a.dec(ecx);
+        a.jnz(loop);
+    }
+
+    /// <summary>first, second = bf16 of 64 codes, or first = those of 32. Unpacking takes 8 codes of each 128 bits, which
+    /// the order of quadwords puts there; indices count modulo 128, so that the sign does not matter.</summary>
+    void EmitLookup(AssemblerRegister64 pointer, int offset, bool isHalf, AssemblerRegisterZMM first, AssemblerRegisterZMM second)
+    {
+        AssemblerRegisterZMM codes = zmm21, low = zmm22, high = zmm23;
+        if (isHalf)
+        {
+            a.vmovdqu32(ymm21, __ymmword_ptr[pointer + offset]);
+            a.vpermq(codes, zmm20, codes);
+        }
+        else
+        {
+            a.vpermq(codes, zmm20, __zmmword_ptr[pointer + offset]);
+        }
+        a.vmovdqa64(low, codes);
+        a.vpermi2b(low, zmm16, zmm17);
+        a.vmovdqa64(high, codes);
+        a.vpermi2b(high, zmm18, zmm19);
+        const byte FirstOrSecondAndThird = 0xF8;
+        a.vpternlogd(high, codes, __dword_bcst[_signs], FirstOrSecondAndThird);
+        a.vpunpcklbw(first, low, high);
+        if (!isHalf) a.vpunpckhbw(second, low, high);
+    }
+
+    void EmitKeyScales()
+    {
+        a.mov(rsi, Field(nameof(TileArguments.Scales)));
+        for (int row = 0; row < numRows; row++)
+            for (int sub = 0; sub < SubTiles; sub++) a.vmulps(Score(row, sub), Score(row, sub), __zmmword_ptr[rsi + sub * 64]);
+    }
+
+    /// <summary>s = cap tanh(s / cap), two vectors at a time.</summary>
+    void EmitSoftCap(int row)
+    {
+        AssemblerRegisterZMM one = zmm30;
+        a.vbroadcastss(one, __dword_ptr[_exp2[0]]);
+        for (int sub = 0; sub < SubTiles; sub += 2)
+        {
+            AssemblerRegisterZMM[] e = [zmm24, zmm25], below = [zmm26, zmm27], above = [zmm28, zmm29];
+            for (int i = 0; i < 2; i++)
+            {
+                a.vmulps(e[i], Score(row, sub + i), FloatField(nameof(TileArguments.SoftCapFactor)));
+                a.vpord(e[i], e[i], __dword_bcst[_sign]); // -|x|
+            }
+            EmitExp2(e, below, above);
+            for (int i = 0; i < 2; i++)
+            {
+                AssemblerRegisterZMM score = Score(row, sub + i);
+                a.vsubps(below[i], one, e[i]);
+                a.vaddps(above[i], one, e[i]);
+                a.vdivps(below[i], below[i], above[i]);
+                const byte TakeSecondWhereThird = 0xD8;
+                a.vpternlogd(below[i], score, __dword_bcst[_sign], TakeSecondWhereThird);
+                a.vmulps(score, below[i], FloatField(nameof(TileArguments.SoftCap)));
+            }
+        }
+    }
+
+    /// <summary>s += slope times the token's position minus the row's.</summary>
+    void EmitSlope(int row)
+    {
+        a.vmovups(zmm24, __[_indices]);
+        a.vaddps(zmm24, zmm24, FloatField(nameof(TileArguments.AlibiOffsets), row));
+        for (int sub = 0; sub < SubTiles; sub++)
+        {
+            if (sub > 0) a.vaddps(zmm24, zmm24, __dword_bcst[_sixteen]);
+            a.vfmadd231ps(Score(row, sub), zmm24, FloatField(nameof(TileArguments.AlibiSlopes), row));
+        }
+    }
+
+    static AssemblerMemoryOperand FloatField(string name, int index = 0) =>
+        __dword_bcst[r14 + (int)Marshal.OffsetOf<TileArguments>(name) + index * sizeof(float)];
 
     void EmitMask()
     {
@@ -209,7 +336,7 @@ sealed class AttentionTileEmitter(Assembler a, int dims, int columns, int numRow
             a.vbroadcastss(zmm24, __dword_ptr[rsp + FactorsOffset + SoftmaxState.MaximumIndex(row) * 4]);
             a.vmulps(zmm25, zmm24, Sums(row));
             a.vmovups(Sums(row), zmm25);
-            for (int d = 0; d < dims; d += 16)
+            for (int d = 0; d < _dims; d += 16)
             {
                 AssemblerRegisterZMM vector = Registers.Zmm[26 + d / 16 % 4];
                 a.vmulps(vector, zmm24, OutputVector(row, d));
@@ -236,20 +363,26 @@ sealed class AttentionTileEmitter(Assembler a, int dims, int columns, int numRow
         AssemblerRegisterZMM[] s = [Score(row, 0), Score(row, 1), Score(row, 2), Score(row, 3)];
         foreach (AssemblerRegisterZMM vector in s) a.vsubps(vector, vector, Maximum(row));
         EmitExp2(s, [zmm24, zmm25, zmm26, zmm27], [zmm28, zmm29, zmm30, zmm31]);
-        a.vcvtne2ps2bf16(s[0], s[1], s[0]);
-        a.vcvtne2ps2bf16(s[1], s[3], s[2]);
-        a.vmovups(__[rsp + row * WeightRowBytes], s[0]);
-        a.vmovups(__[rsp + row * WeightRowBytes + 64], s[1]);
+        a.vcvtne2ps2bf16(zmm25, s[1], s[0]);
+        a.vcvtne2ps2bf16(zmm26, s[3], s[2]);
         a.vmovups(zmm24, Sums(row));
-        a.vdpbf16ps(zmm24, s[0], __dword_bcst[_bfloat16Ones]);
-        a.vdpbf16ps(zmm24, s[1], __dword_bcst[_bfloat16Ones]);
+        a.vdpbf16ps(zmm24, zmm25, __dword_bcst[_bfloat16Ones]);
+        a.vdpbf16ps(zmm24, zmm26, __dword_bcst[_bfloat16Ones]);
         a.vmovups(Sums(row), zmm24);
+        if (shape.Steps.HasFlag(TileSteps.Scales))
+        {
+            for (int sub = 0; sub < SubTiles; sub++) a.vmulps(s[sub], s[sub], __zmmword_ptr[rsi + sub * 64]);
+            a.vcvtne2ps2bf16(zmm25, s[1], s[0]);
+            a.vcvtne2ps2bf16(zmm26, s[3], s[2]);
+        }
+        a.vmovups(__[rsp + row * WeightRowBytes], zmm25);
+        a.vmovups(__[rsp + row * WeightRowBytes + 64], zmm26);
     }
 
     void EmitOutput()
     {
         a.mov(rax, Field(nameof(TileArguments.Output)));
-        int numVectors = dims / 16;
+        int numVectors = _dims / 16;
         for (int first = 0; first < numVectors;)
         {
             int left = numVectors - first;
@@ -262,7 +395,7 @@ sealed class AttentionTileEmitter(Assembler a, int dims, int columns, int numRow
 
     static AssemblerMemoryOperand WeightPair(int row, int pair) => __dword_ptr[rsp + rcx * 4 + row * WeightRowBytes + pair * 4];
 
-    AssemblerMemoryOperand OutputVector(int row, int d) => __zmmword_ptr[rax + (row * dims + d) * 4];
+    AssemblerMemoryOperand OutputVector(int row, int d) => __zmmword_ptr[rax + (row * _dims + d) * 4];
 
     /// <summary>Adds weights times values to vectors [first, first + num) of each row's output.</summary>
     void EmitPanel(int first, int num)
@@ -287,9 +420,11 @@ sealed class AttentionTileEmitter(Assembler a, int dims, int columns, int numRow
             a.mov(r9, __qword_ptr[r14 + rcx + (int)Marshal.OffsetOf<TileArguments>(nameof(TileArguments.NextValues))]);
         for (int pair = 0; pair < PairsPerSub; pair++)
         {
-            int rowOffset = pair * dims * 4;
+            int rowOffset = pair * _dims * PairBytes;
             for (int i = first; i < first + num; i++)
-                if (prefetch.HasFlag(i % 2 == 0 ? PrefetchLines.Even : PrefetchLines.Odd))
+                if (_code is not null && prefetch != PrefetchLines.None && i % 2 == 0)
+                    a.prefetcht1(__byte_ptr[r9 + rowOffset + i * 32]);
+                else if (_code is null && prefetch.HasFlag(i % 2 == 0 ? PrefetchLines.Even : PrefetchLines.Odd))
                     a.prefetcht1(__byte_ptr[r9 + rowOffset + i * 64]);
             EmitPair(pair, rowOffset, first, num);
         }
@@ -310,7 +445,7 @@ sealed class AttentionTileEmitter(Assembler a, int dims, int columns, int numRow
         a.mov(r8, __qword_ptr[r14 + r9 * 8 + (int)Marshal.OffsetOf<TileArguments>(nameof(TileArguments.Values))]);
         a.mov(r9, rcx);
         a.and(r9, 7);
-        a.imul(r9, r9, dims * 4);
+        a.imul(r9, r9, _dims * PairBytes);
         a.add(r8, r9);
         EmitPair(0, 0, first, num);
         a.inc(rcx);
@@ -321,7 +456,9 @@ sealed class AttentionTileEmitter(Assembler a, int dims, int columns, int numRow
     /// <summary>Accumulators += weights of pair rcx + pair times values at r8 + rowOffset.</summary>
     void EmitPair(int pair, int rowOffset, int first, int num)
     {
-        for (int i = 0; i < num; i++) a.vmovups(Kv(i), __[r8 + rowOffset + (first + i) * 64]);
+        for (int i = 0; i < num; i++)
+            if (_code is null) a.vmovups(Kv(i), __[r8 + rowOffset + (first + i) * 64]);
+            else if (i % 2 == 0) EmitLookup(r8, rowOffset + (first + i) * 32, i + 1 == num, Kv(i), Kv(Math.Min(i + 1, 3)));
         for (int row = 0; row < numRows; row++)
         {
             a.vpbroadcastd(Broadcast(row), WeightPair(row, pair));
@@ -335,6 +472,23 @@ sealed class AttentionTileEmitter(Assembler a, int dims, int columns, int numRow
         EmitConstant(ref _eight, 8);
         EmitConstant(ref _masked, TileKernel.Masked);
         EmitConstant(ref _bfloat16Ones, BitConverter.UInt32BitsToSingle(0x3F803F80));
+        if (shape.Steps.HasFlag(TileSteps.SoftCap)) EmitConstant(ref _sign, -0f);
+        if (_code is not null) EmitTables(_code);
+        if (!shape.Steps.HasFlag(TileSteps.Alibi)) return;
+        EmitConstant(ref _sixteen, 16);
+        a.Label(ref _indices);
+        for (int i = 0; i < 16; i++) a.dd(BitConverter.SingleToUInt32Bits(i));
+    }
+
+    void EmitTables(KvCode code)
+    {
+        ushort[] numbers = [.. Enumerable.Range(0, KvCode.NumMagnitudes).Select(i => code.Decode((byte)i))];
+        a.Label(ref _tables);
+        a.db([.. numbers.Select(number => (byte)number), .. numbers.Select(number => (byte)(number >> 8))]);
+        a.Label(ref _quadOrder);
+        foreach (ulong quad in new ulong[] { 0, 4, 1, 5, 2, 6, 3, 7 }) a.dq(quad);
+        a.Label(ref _signs);
+        a.dd(0x80808080);
     }
 
     void EmitConstant(ref Label label, float value)

@@ -8,6 +8,7 @@ namespace Vllm.Kernels.Cpu.Attention;
 sealed unsafe class AttentionWorker : IDisposable
 {
     const int MaxGroups = RowBlock.MaxRows / TileKernel.MaxRows;
+    const float Log2E = 1.44269504f;
 
     /// <summary>Rows of a unit that one tile step takes.</summary>
     struct RowGroup
@@ -118,8 +119,13 @@ sealed unsafe class AttentionWorker : IDisposable
     static void Finish(in AttentionJob job, in AttentionUnit unit, AttentionPartial total)
     {
         for (int row = 0; row < unit.Rows.NumRows; row++)
-            total.Finish(row, Row(job, unit, row, job.Output), job.HeadDim);
+            total.Finish(row, Row(job, unit, row, job.Output), job.HeadDim, Sink(job, unit, row));
     }
+
+    /// <summary>Without a sink: so low that its term is 0, but finite.</summary>
+    static float Sink(in AttentionJob job, in AttentionUnit unit, int row) => job.Sinks == null
+        ? TileKernel.NoMaximum
+        : MathF.Max(job.Sinks[job.Head(unit.KvHead, unit.Rows.FirstRow + row)] * Log2E, TileKernel.NoMaximum);
 
     /// <summary>Attention of the unit's rows over one segment.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
@@ -133,23 +139,27 @@ sealed unsafe class AttentionWorker : IDisposable
         int first = Math.Max(unit.Rows.FirstTile, segment * RowBlock.SegmentTiles);
         int end = Math.Min(unit.Rows.EndTile, (segment + 1) * RowBlock.SegmentTiles);
         int unitEnd = Math.Min(unit.Rows.EndTile, unit.EndSegment * RowBlock.SegmentTiles);
-        _finder.Find(job, unit, first, a->Keys, a->Values);
+        bool isDirect = kernel.ReadsCodes;
+        a->SoftCap = job.SoftCap;
+        a->SoftCapFactor = job.SoftCap > 0 ? 2 * Log2E / job.SoftCap : 0;
+        _finder.Find(job, unit, first, isDirect, a->Keys, a->Values, a->Scales);
         for (int tile = first; tile < end; tile++)
         {
-            bool hasNext = tile + 1 < unitEnd && !job.IsGathered;
-            if (hasNext) _finder.Find(job, unit, tile + 1, a->NextKeys, a->NextValues);
+            bool hasNext = tile + 1 < unitEnd && (isDirect || !job.IsCopied);
+            if (hasNext) _finder.Find(job, unit, tile + 1, isDirect, a->NextKeys, a->NextValues, a->NextScales);
             for (int i = 0; i < numGroups; i++)
             {
                 ref RowGroup group = ref Groups[i];
                 if (!SeesTile(group, tile, out bool isMasked)) continue;
                 if (isMasked) SetVisible(job, unit, group, tile);
+                if (job.AlibiSlopes != null) SetSlopes(job, unit, group, tile);
                 a->Queries = Queries + (nint)group.FirstRow * kernel.QueryRowBytes;
                 a->Output = result.Outputs + (nint)group.FirstRow * job.Dims;
                 a->Softmax = Softmax + i;
                 kernel.Run(a, group.NumRows, isMasked, hasNext ? PrefetchOf(i, numGroups) : PrefetchLines.None);
             }
             if (hasNext) a->MoveToNext();
-            else if (tile + 1 < end) _finder.Find(job, unit, tile + 1, a->Keys, a->Values);
+            else if (tile + 1 < end) _finder.Find(job, unit, tile + 1, isDirect, a->Keys, a->Values, a->Scales);
         }
 
         for (int i = 0; i < numGroups; i++)
@@ -189,6 +199,17 @@ sealed unsafe class AttentionWorker : IDisposable
         }
         a->FirstPair = a->FirstVisible[0] / 2;
         a->EndPair = (a->EndVisible[group.NumRows - 1] + 1) / 2;
+    }
+
+    /// <summary>Sets what each row's scores lose with distance.</summary>
+    void SetSlopes(in AttentionJob job, in AttentionUnit unit, in RowGroup group, int tile)
+    {
+        for (int i = 0; i < group.NumRows; i++)
+        {
+            int row = unit.Rows.FirstRow + group.FirstRow + i;
+            Arguments->AlibiSlopes[i] = job.AlibiSlopes[job.Head(unit.KvHead, row)] * Log2E;
+            Arguments->AlibiOffsets[i] = tile * TileKernel.TileTokens - job.Position(unit.Rows.Request, row);
+        }
     }
 
     public void Dispose()

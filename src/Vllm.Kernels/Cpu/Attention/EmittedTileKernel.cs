@@ -3,12 +3,10 @@ using Vllm.Kernels.Cpu.Simd;
 
 namespace Vllm.Kernels.Cpu.Attention;
 
-/// <summary>The tile step for BF16 in emitted AVX-512 code (see <see cref="AttentionTileEmitter"/>): twice as fast as the best C#
+/// <summary>The tile step for BF16, or codes of it in 8 bits, in emitted AVX-512 code (see <see cref="AttentionTileEmitter"/>): twice as fast as the best C#
 /// can be, which has no 512-bit <c>vdpbf16ps</c>. Code for a number of rows, a mask and a prefetch is emitted when
 /// first needed.</summary>
-/// <param name="dims">Stored dims per head, a multiple of 16.</param>
-/// <param name="columns">Stored tokens per block.</param>
-sealed unsafe class EmittedTileKernel(int dims, int columns) : TileKernel
+sealed unsafe class EmittedTileKernel(TileShape shape) : TileKernel
 {
     const int NumSubs = TileTokens / SubTokens;
     const int NumPrefetches = (int)PrefetchLines.All + 1;
@@ -19,7 +17,9 @@ sealed unsafe class EmittedTileKernel(int dims, int columns) : TileKernel
     /// <summary>[numRows][masked sub-tiles, or prefetch when not masked] entry points; 0 = not emitted yet.</summary>
     readonly nint[] _code = new nint[(MaxRows + 1) * (NumSubs + NumPrefetches)];
 
-    public override int QueryRowBytes => dims * sizeof(ushort);
+    public override int QueryRowBytes => shape.Dims * sizeof(ushort);
+
+    public override bool ReadsCodes => KvCode.Of(shape.DType) is not null;
 
     public override void PackQuery(float* query, int headDim, float scale, byte* packed)
     {
@@ -27,7 +27,7 @@ sealed unsafe class EmittedTileKernel(int dims, int columns) : TileKernel
         int d = 0;
         for (; d <= headDim - 16; d += 16) (Float512.Load(query + d) * Float512.Create(scale)).StoreBFloat16(row + d);
         for (; d < headDim; d++) new Float1(query[d] * scale).StoreBFloat16(row + d);
-        for (; d < dims; d++) row[d] = 0;
+        for (; d < shape.Dims; d++) row[d] = 0;
     }
 
     public override void Run(TileArguments* arguments, int numRows, bool isMasked, PrefetchLines prefetch)
@@ -45,8 +45,8 @@ sealed unsafe class EmittedTileKernel(int dims, int columns) : TileKernel
         {
             if (_code[index] == 0)
                 Volatile.Write(ref _code[index], _compiler.Compile(
-                    $"attention tile {numRows} x {dims}, blocks of {columns}, {numMaskedSubs} masked, prefetch {prefetch}",
-                    a => new AttentionTileEmitter(a, dims, columns, numRows, numMaskedSubs, prefetch).Emit()));
+                    $"attention tile {numRows} rows, {shape}, {numMaskedSubs} masked, prefetch {prefetch}",
+                    a => new AttentionTileEmitter(a, shape, numRows, numMaskedSubs, prefetch).Emit()));
             return _code[index];
         }
     }

@@ -19,6 +19,10 @@ abstract unsafe class TileKernel : IDisposable
     /// <summary>Most rows of a call: 6 rows x 4 accumulators leave 8 of 32 registers for keys and queries.</summary>
     public const int MaxRows = 6;
 
+    /// <summary>Most rows of a call that looks up codes of 8 bits itself. With more rows a decoded copy of the tile serves
+    /// them all.</summary>
+    public const int MaxRowsOfCodes = 4;
+
     /// <summary>Tokens with one pointer in <see cref="TileArguments"/>: what one 512-bit vector holds.</summary>
     public const int SubTokens = 16;
 
@@ -30,6 +34,9 @@ abstract unsafe class TileKernel : IDisposable
 
     /// <summary>Bytes of one packed query row.</summary>
     public abstract int QueryRowBytes { get; }
+
+    /// <summary>Whether it takes codes of 8 bits, for up to <see cref="MaxRowsOfCodes"/> rows.</summary>
+    public virtual bool ReadsCodes => false;
 
     /// <summary>Packs query rows: converted, times scale, padded with zeros to the stored dims.</summary>
     /// <param name="query">F32 [headDim].</param>
@@ -46,6 +53,29 @@ abstract unsafe class TileKernel : IDisposable
     public abstract void Run(TileArguments* arguments, int numRows, bool isMasked, PrefetchLines prefetch);
 
     public virtual void Dispose() { }
+}
+
+/// <summary>What a tile kernel is made for.</summary>
+/// <param name="DType">Element type of keys and values; of 8 bits only for kernels that look up codes.</param>
+/// <param name="Dims">Stored dims per head, a multiple of 16.</param>
+/// <param name="Columns">Stored tokens per block.</param>
+/// <param name="Steps">What it does besides.</param>
+readonly record struct TileShape(DType DType, int Dims, int Columns, TileSteps Steps);
+
+/// <summary>Steps that not every attention has.</summary>
+[Flags]
+enum TileSteps
+{
+    None = 0,
+
+    /// <summary>Scores times the scales of keys; weights, once they are in the sums, times those of values.</summary>
+    Scales = 1,
+
+    /// <summary>s = cap tanh(s / cap), after scales.</summary>
+    SoftCap = 2,
+
+    /// <summary>s = s - slope * distance, after the cap.</summary>
+    Alibi = 4,
 }
 
 /// <summary>Lines of the next tile that a call prefetches; two row groups on one tile take a half each.</summary>
@@ -79,6 +109,17 @@ unsafe struct TileArguments
     public fixed long NextKeys[4];
     public fixed long NextValues[4];
 
+    /// <summary>64 finite scales of the tile's keys, and of its values; of the next tile.</summary>
+    public fixed long Scales[2];
+    public fixed long NextScales[2];
+
+    /// <summary>The cap, and 2 log2(e) / cap: tanh(s / cap) = (1 - 2^-x) / (1 + 2^-x) with x = s times that.</summary>
+    public float SoftCap, SoftCapFactor;
+
+    /// <summary>Of each row: its slope, and the tile's first position minus the row's.</summary>
+    public fixed float AlibiSlopes[8];
+    public fixed float AlibiOffsets[8];
+
     /// <summary>Visible tokens of each row, [first, end) within the tile. Only for masked calls.</summary>
     public fixed int FirstVisible[8];
     public fixed int EndVisible[8];
@@ -95,6 +136,7 @@ unsafe struct TileArguments
             Keys[i] = NextKeys[i];
             Values[i] = NextValues[i];
         }
+        for (int i = 0; i < 2; i++) Scales[i] = NextScales[i];
     }
 }
 

@@ -5,18 +5,22 @@ using Vllm.Kernels.Cpu.Simd;
 namespace Vllm.Kernels.Cpu.Attention;
 
 /// <summary>The tile step in portable C#, fp32 throughout, for any vector width and either element type.</summary>
-/// <param name="dims">Stored dims per head, a multiple of 16.</param>
-/// <param name="columns">Stored tokens per block.</param>
-sealed unsafe class VectorTileKernel<TVector, TElement>(int dims, int columns) : TileKernel
+sealed unsafe class VectorTileKernel<TVector, TElement>(TileShape shape) : TileKernel
     where TVector : unmanaged, IFloatVector<TVector> where TElement : IKvElement
 {
-    public override int QueryRowBytes => dims * sizeof(float);
+    static readonly float[] Indices = [.. Enumerable.Range(0, TileTokens)];
+
+    readonly int _dims = shape.Dims;
+    readonly int _columns = shape.Columns;
+    readonly TileSteps _steps = shape.Steps;
+
+    public override int QueryRowBytes => _dims * sizeof(float);
 
     public override void PackQuery(float* query, int headDim, float scale, byte* packed)
     {
         var row = (float*)packed;
         for (int d = 0; d < headDim; d++) row[d] = query[d] * scale;
-        NativeMemory.Clear(row + headDim, (nuint)(dims - headDim) * sizeof(float));
+        NativeMemory.Clear(row + headDim, (nuint)(_dims - headDim) * sizeof(float));
     }
 
     public override void Run(TileArguments* a, int numRows, bool isMasked, PrefetchLines prefetch)
@@ -26,11 +30,14 @@ sealed unsafe class VectorTileKernel<TVector, TElement>(int dims, int columns) :
         {
             int first = isMasked ? a->FirstVisible[row] : 0, end = isMasked ? a->EndVisible[row] : TileTokens;
             if (first >= end) continue;
-            float* output = a->Output + (nint)row * dims;
+            float* output = a->Output + (nint)row * _dims;
             float* maximum = a->Softmax->Maxima + SoftmaxState.MaximumIndex(row);
             float* sums = a->Softmax->Sums + row * 16;
 
             Scores((float*)(a->Queries + (nint)row * QueryRowBytes), a->Keys, p);
+            if (_steps.HasFlag(TileSteps.Scales)) Multiply(p, (float*)a->Scales[0]);
+            if (_steps.HasFlag(TileSteps.SoftCap)) Cap(p, a->SoftCap, a->SoftCapFactor);
+            if (_steps.HasFlag(TileSteps.Alibi)) AddSlope(p, a->AlibiSlopes[row], a->AlibiOffsets[row]);
             for (int t = 0; t < first; t++) p[t] = Masked;
             for (int t = end; t < TileTokens; t++) p[t] = Masked;
             float newMaximum = MathF.Max(*maximum, Max(p));
@@ -38,10 +45,11 @@ sealed unsafe class VectorTileKernel<TVector, TElement>(int dims, int columns) :
             {
                 float factor = FloatMath.Exp2(new Float1(*maximum - newMaximum)).Value;
                 Scale(sums, 16, factor);
-                Scale(output, dims, factor);
+                Scale(output, _dims, factor);
                 *maximum = newMaximum;
             }
             Exponentiate(p, newMaximum, sums);
+            if (_steps.HasFlag(TileSteps.Scales)) Multiply(p, (float*)a->Scales[1]);
             Accumulate(p, first / 2, (end + 1) / 2, a->Values, output);
         }
     }
@@ -50,8 +58,8 @@ sealed unsafe class VectorTileKernel<TVector, TElement>(int dims, int columns) :
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     void Scores(float* q, long* keys, float* scores)
     {
-        int w = TVector.Width, numPairs = dims / 2, cols = columns;
-        nint step = TElement.PairRowBytes(columns);
+        int w = TVector.Width, numPairs = _dims / 2, cols = _columns;
+        nint step = TElement.PairRowBytes(_columns);
         for (int t = 0; t < TileTokens; t += 4 * w)
         {
             byte* k0 = Column(keys, t), k1 = Column(keys, t + w), k2 = Column(keys, t + 2 * w), k3 = Column(keys, t + 3 * w);
@@ -86,6 +94,39 @@ sealed unsafe class VectorTileKernel<TVector, TElement>(int dims, int columns) :
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
+    static void Multiply(float* scores, float* factors)
+    {
+        for (int t = 0; t < TileTokens; t += TVector.Width)
+            (TVector.Load(scores + t) * TVector.Load(factors + t)).Store(scores + t);
+    }
+
+    /// <summary>s = cap tanh(s / cap), where 2^-(factor |s|) is e^-(2 |s| / cap).</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
+    static void Cap(float* scores, float cap, float factor)
+    {
+        TVector one = TVector.Create(1), lowest = TVector.Create(-200); // 2^-200 is 0
+        for (int t = 0; t < TileTokens; t += TVector.Width)
+        {
+            TVector s = TVector.Load(scores + t);
+            TVector e = FloatMath.Exp2(TVector.Max(TVector.Abs(s) * TVector.Create(-factor), lowest));
+            TVector capped = (one - e) / (one + e) * TVector.Create(cap);
+            TVector.SelectLess(s, TVector.Zero, TVector.Zero - capped, capped).Store(scores + t);
+        }
+    }
+
+    /// <summary>s += slope * (token's position - row's position).</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
+    static void AddSlope(float* scores, float slope, float offset)
+    {
+        fixed (float* indices = Indices)
+            for (int t = 0; t < TileTokens; t += TVector.Width)
+            {
+                TVector distance = TVector.Load(indices + t) + TVector.Create(offset); // exact
+                TVector.FusedMultiplyAdd(TVector.Create(slope), distance, TVector.Load(scores + t)).Store(scores + t);
+            }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     static float Max(float* scores)
     {
         TVector max = TVector.Load(scores);
@@ -117,8 +158,8 @@ sealed unsafe class VectorTileKernel<TVector, TElement>(int dims, int columns) :
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     void Accumulate(float* p, int first, int end, long* values, float* output)
     {
-        int w = TVector.Width, cols = dims, d = 0;
-        nint step = TElement.PairRowBytes(dims);
+        int w = TVector.Width, cols = _dims, d = 0;
+        nint step = TElement.PairRowBytes(_dims);
         for (; d <= cols - 4 * w; d += 4 * w)
         {
             float* o = output + d;

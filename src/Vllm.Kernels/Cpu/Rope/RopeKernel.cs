@@ -14,19 +14,26 @@ static unsafe class RopeKernel
     /// <summary>The row bodies by vector width; <c>VLLM_KERNEL_ROPE</c> forces one.</summary>
     internal static KernelVariants<RowBodies> Variants { get; } = VectorWidths.Variants(
         "ROPE",
-        new RowBodies(&Rows<Float512, BFloat16Element>, &Rows<Float512, Float32Element>),
-        new RowBodies(&Rows<Float256, BFloat16Element>, &Rows<Float256, Float32Element>),
-        new RowBodies(&Rows<Float128, BFloat16Element>, &Rows<Float128, Float32Element>),
-        new RowBodies(&Rows<Float1, BFloat16Element>, &Rows<Float1, Float32Element>));
+        new RowBodies(&Rows<Float512, BFloat16Element>, &Rows<Float512, Float32Element>, &RotateRows<Float512>),
+        new RowBodies(&Rows<Float256, BFloat16Element>, &Rows<Float256, Float32Element>, &RotateRows<Float256>),
+        new RowBodies(&Rows<Float128, BFloat16Element>, &Rows<Float128, Float32Element>, &RotateRows<Float128>),
+        new RowBodies(&Rows<Float1, BFloat16Element>, &Rows<Float1, Float32Element>, &RotateRows<Float1>));
 
-    /// <summary>The body for each element type of the cache.</summary>
+    /// <summary>The body for each element type of the cache, and the one that writes nothing.</summary>
     internal readonly struct RowBodies(
-        delegate*<void*, int, int, void> bfloat16, delegate*<void*, int, int, void> float32)
+        delegate*<void*, int, int, void> bfloat16, delegate*<void*, int, int, void> float32,
+        delegate*<void*, int, int, void> rotateOnly)
     {
         readonly delegate*<void*, int, int, void> _bfloat16 = bfloat16;
         readonly delegate*<void*, int, int, void> _float32 = float32;
+        readonly delegate*<void*, int, int, void> _rotateOnly = rotateOnly;
 
-        public delegate*<void*, int, int, void> For(DType dtype) => dtype == DType.BF16 ? _bfloat16 : _float32;
+        public delegate*<void*, int, int, void> For(DType dtype) => dtype switch
+        {
+            DType.BF16 => _bfloat16,
+            DType.F32 => _float32,
+            _ => _rotateOnly,
+        };
     }
 
     /// <summary>Rotates queries and keys in place and writes keys and values to the cache.</summary>
@@ -89,6 +96,7 @@ static unsafe class RopeKernel
             };
             RowWork.Run(team, numTokens, q.NumColumns + 2 * kvWidth, variant.For(spec.DType), &job);
         }
+        if (cache.Code is not null) KvCodeWriter.Run(team, k, v, cache, layer, metadata);
     }
 
     struct Job
@@ -121,6 +129,19 @@ static unsafe class RopeKernel
             RotateHeads<TVector>(k, job->K.NumColumns, job->HeadDim, cos, job->CosSin.NumColumns / 2);
             WriteKeys<TVector, TElement>(job, token, k);
             WriteValues<TVector, TElement>(job, token);
+        }
+    }
+
+    /// <summary>Rotation without the write, for caches of 8 bits (<see cref="KvCodeWriter"/>).</summary>
+    static void RotateRows<TVector>(void* state, int worker, int numWorkers) where TVector : unmanaged, IFloatVector<TVector>
+    {
+        var job = (Job*)state;
+        (int first, int end) = WorkerTeam.Share(job->NumTokens, worker, numWorkers);
+        for (int token = first; token < end; token++)
+        {
+            float* cos = job->CosSin.Float(job->Positions[token]);
+            RotateHeads<TVector>(job->Q.Float(token), job->Q.NumColumns, job->HeadDim, cos, job->CosSin.NumColumns / 2);
+            RotateHeads<TVector>(job->K.Float(token), job->K.NumColumns, job->HeadDim, cos, job->CosSin.NumColumns / 2);
         }
     }
 
