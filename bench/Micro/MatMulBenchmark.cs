@@ -63,7 +63,6 @@ static class MatMulBenchmark
                     Multiply(head, numRows <= 48 ? numRows : 1); // a prompt's last row only
                 });
                 Console.WriteLine($"  {"step",-8} M {numRows,3}: {step * 1e3,8:F3} ms, {numRows / step,7:F0} tok/s");
-                team.EndStep();
             }
 
             foreach (PackedWeight weight in layers.SelectMany(layer => layer)) weight.Dispose();

@@ -7,7 +7,9 @@ using Vllm.Micro;
 //   matmul [formats] [rows] [threads]    matrix products in SmolLM2's shapes, and all of a step in sequence
 //   attention [shape] [type] [threads]   prompt chunks and decode steps; 9/3x64, BF16 (F8E4M3, F8E5M2, I8, F32)
 //   pack   [formats] [threads]           packing of SmolLM2's weights
-//   team   [threads]                     fork/join and barrier of the worker team
+//   team   [threads] [busy processes]    fork/join and barrier of the worker team; steps beside other processes
+//   small                                the operations between the products, and the host tier's codec
+//   step   [MODEL] [threads] [decode steps] [prefills]    what each operation takes of a decode step and of a prefill
 //   tokenizer [MODEL] [FILES]            encoding and decoding on one thread; default: prose and code of this repository
 //   sampler [MODEL] [threads]            choosing tokens, by itself and as a share of a decode step
 //   engine [REQUESTS] [MODEL]            what a decode step costs besides the model
@@ -27,7 +29,14 @@ switch (Argument(0, ""))
         PackBenchmark.Run(Formats("Q4_1"), Threads(2));
         return 0;
     case "team":
-        TeamBenchmark.Run(Threads(1));
+        TeamBenchmark.Run(Threads(1), [.. Argument(2, "0,2,8").Split(',').Select(int.Parse)]);
+        return 0;
+    case "small":
+        SmallBenchmark.Run();
+        return 0;
+    case "step":
+        StepBenchmark.Run(Argument(1, "models/SmolLM2-135M-Instruct.Q4_1.gguf"), Threads(2),
+            int.Parse(Argument(3, "200")), int.Parse(Argument(4, "20")));
         return 0;
     case "tokenizer":
         TokenizerBenchmark.Run(Argument(1, "models/SmolLM2-135M-Instruct.Q4_1.gguf"), [.. args.Skip(2)]);
@@ -39,6 +48,6 @@ switch (Argument(0, ""))
         EngineBenchmark.Run(int.Parse(Argument(1, "256")), Argument(2, "models/SmolLM2-135M-Instruct.Q4_1.gguf"));
         return 0;
     default:
-        Console.Error.WriteLine("usage: Micro matmul|attention|pack|team|tokenizer|sampler|engine ...");
+        Console.Error.WriteLine("usage: Micro matmul|attention|pack|team|small|step|tokenizer|sampler|engine ...");
         return 1;
 }

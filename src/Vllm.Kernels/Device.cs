@@ -47,7 +47,7 @@ public abstract class Device : IDisposable
     /// <summary>Copies blocks back from the host.</summary>
     public abstract void LoadBlocks(KvCache cache, HostKvCache host, ReadOnlySpan<KvBlockCopy> copies);
 
-    /// <summary>Starts a step: workers come awake and stay so until <see cref="EndStep"/>.</summary>
+    /// <summary>Starts a step: workers come awake.</summary>
     public abstract void BeginStep();
 
     /// <summary>Ends a step: everything issued is done.</summary>

@@ -15,6 +15,12 @@ sealed class BlockTable
     /// after its request was aborted.</summary>
     public ReadOnlyMemory<int> Ids => _ids.AsMemory(0, Count);
 
+    /// <summary>Makes room, so that adding blocks allocates nothing.</summary>
+    public void Reserve(int numBlocks)
+    {
+        if (numBlocks > _ids.Length) Array.Resize(ref _ids, numBlocks);
+    }
+
     public void Add(int blockId)
     {
         if (Count == _ids.Length) Array.Resize(ref _ids, Math.Max(8, 2 * Count));

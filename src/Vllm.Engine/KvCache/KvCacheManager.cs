@@ -112,6 +112,7 @@ sealed class KvCacheManager
                 numNeeded++;
         if (numNeeded > _pool.NumFreeBlocks) return false;
 
+        request.BlockTable.Reserve(NumBlocksFor(request.NumReservedTokens));
         foreach (KvCacheBlock block in prefix.Blocks)
         {
             _pool.AddReference(block);
@@ -236,6 +237,7 @@ sealed class KvCacheManager
     void ComputeHashes(Request request, int numBlocks)
     {
         List<BlockHash> hashes = request.BlockHashes;
+        if (hashes.Count == 0) hashes.EnsureCapacity(request.NumReservedTokens / _blockSize);
         for (int i = hashes.Count; i < numBlocks; i++)
             hashes.Add(i == 0
                 ? _hasher.Hash(_hasher.Root, TokenIdsOfBlock(request, 0), request.CacheSalt)

@@ -15,8 +15,9 @@ enum RequestStatus
 /// <summary>One sequence that the engine works on. Owned by the engine thread from the moment it is added.</summary>
 sealed class Request
 {
-    /// <summary>Room for so many output tokens is made at once, so that steps seldom grow the list.</summary>
-    const int MaxReservedOutputTokens = 256;
+    /// <summary>Room for so many output tokens (16 KB) is made at once, so that no step grows a list before; after them
+    /// lists double.</summary>
+    const int MaxReservedOutputTokens = 4096;
 
     readonly List<int> _tokenIds;
 
@@ -26,7 +27,8 @@ sealed class Request
         NumPromptTokens = promptTokenIds.Count;
         SamplingParams = samplingParams;
         MaxTokens = maxTokens;
-        _tokenIds = new List<int>(promptTokenIds.Count + Math.Min(maxTokens, MaxReservedOutputTokens));
+        NumReservedTokens = promptTokenIds.Count + Math.Min(maxTokens, MaxReservedOutputTokens);
+        _tokenIds = new List<int>(NumReservedTokens);
         _tokenIds.AddRange(promptTokenIds);
     }
 
@@ -39,6 +41,9 @@ sealed class Request
     /// <summary>The resolved limit: <see cref="SamplingParams.MaxTokens"/> or what fits into the model's
     /// length.</summary>
     public int MaxTokens { get; }
+
+    /// <summary>Tokens that room is made for at the start.</summary>
+    public int NumReservedTokens { get; }
 
     /// <summary>The end-of-sequence token, or null when the request goes on after it.</summary>
     public int? EosTokenId { get; init; }

@@ -108,7 +108,7 @@ sealed class Candidates(SamplerScratch scratch, SamplingKernels kernels)
     void KeepMass(double target)
     {
         Span<float> values = scratch.Values.AsSpan(0, _count);
-        float cut = kernels.MassCut(values, scratch.Weights, target);
+        float cut = kernels.MassCut(values, scratch.Weights, target, scratch.CutScratch);
         if (float.IsNegativeInfinity(cut)) return;
 
         double above = kernels.MassAtLeast(values, scratch.Weights, MathF.BitIncrement(cut));

@@ -7,6 +7,7 @@ sealed class SamplerScratch(int vocabSize)
 {
     float[]? _savedLogits;
     ulong[]? _sortKeys;
+    float[]? _cutScratch;
 
     public float[] BlockMaxima { get; } = new float[SamplingKernels.NumBlocks(vocabSize, SamplingKernels.MaximaBlock)];
 
@@ -24,6 +25,9 @@ sealed class SamplerScratch(int vocabSize)
     public float[] Weights { get; } = new float[vocabSize];
 
     public float[] Noise { get; } = new float[vocabSize];
+
+    /// <summary>[2, vocabSize], for <see cref="MassSearch"/>. Made when the first request asks for top-p.</summary>
+    public float[] CutScratch => _cutScratch ??= new float[2 * vocabSize];
 
     /// <summary>A row as it was before processing. Made when the first request asks for logprobs.</summary>
     public float[] SavedLogits => _savedLogits ??= new float[vocabSize];

@@ -149,6 +149,27 @@ public class SamplingKernelsTests
 
     [Theory]
     [MemberData(nameof(VariantsAndSizes))]
+    public void CollectBetween_EqualsReference(string variant, int size)
+    {
+        foreach (float[] row in Rows(size))
+            foreach ((float low, float high) in new[] { (-3f, 5f), (float.NegativeInfinity, float.NaN), (2f, 2f) })
+            {
+                float[] weights = [.. Enumerable.Range(0, size).Select(i => (float)i)];
+                float[] expectedValues = new float[size], expectedWeights = new float[size];
+                float[] actualValues = [.. row], actualWeights = [.. weights];
+
+                int expected = Reference.CollectBetween(row, weights, low, high, expectedValues, expectedWeights);
+                int actual = Kernels(variant).CollectBetween(
+                    actualValues, actualWeights, low, high, actualValues, actualWeights);
+
+                Assert.Equal(expected, actual);
+                Assert.Equal(expectedValues[..expected], actualValues[..actual]);
+                Assert.Equal(expectedWeights[..expected], actualWeights[..actual]);
+            }
+    }
+
+    [Theory]
+    [MemberData(nameof(VariantsAndSizes))]
     public void MassAndRaceAndDivision_EqualReference(string variant, int size)
     {
         var random = new Random(size);
@@ -176,6 +197,7 @@ public class SamplingKernelsTests
     {
         var random = new Random(size);
         float[] weights = [.. Enumerable.Range(0, size).Select(_ => (float)random.NextDouble())];
+        float[] scratch = new float[2 * size];
         foreach (float[] row in Rows(size))
         {
             float[] sorted = [.. row.Where(v => !float.IsNaN(v)).OrderDescending()];
@@ -187,13 +209,55 @@ public class SamplingKernelsTests
             foreach (double share in new[] { 0.001, 0.5, 0.9, 1.0 })
             {
                 if (total == 0) continue;
-                float cut = Kernels(variant).MassCut(row, weights, share * total);
+                float cut = Kernels(variant).MassCut(row, weights, share * total, scratch);
                 Assert.True(Kernels(variant).MassAtLeast(row, weights, cut) >= share * total);
                 Assert.True(Kernels(variant).MassAtLeast(row, weights, MathF.BitIncrement(cut)) < share * total);
                 Assert.Contains(cut, row);
             }
-            Assert.Equal(float.NegativeInfinity, Kernels(variant).MassCut(row, weights, 2 * total + 1));
+            Assert.Equal(float.NegativeInfinity, Kernels(variant).MassCut(row, weights, 2 * total + 1, scratch));
         }
+    }
+
+    /// <summary>Softmax weights, where the cut of a sample may be far off: a peak in one of few samples, equal values, a
+    /// mask far below, weights that fall off within one sample.</summary>
+    [Theory]
+    [MemberData(nameof(VariantsAndSizes))]
+    public void MassCut_EqualsBisection(string variant, int size)
+    {
+        var random = new Random(size);
+        SamplingKernels kernels = Kernels(variant);
+        float[] bell = [.. Enumerable.Range(0, size).Select(_ => (float)random.NextNormal(2.5))];
+        float[][] rows =
+        [
+            bell,
+            [.. bell.Select((v, i) => i % 1000 == 1 ? v + 14 : v)],
+            [.. bell.Select(v => MathF.Round(v))],
+            [.. bell.Select((v, i) => i % 4 == 1 ? v : -1e9f)],
+            [.. bell.Select((_, i) => -i * 0.01f)],
+            [.. bell.Select(_ => 3f)],
+        ];
+        foreach (float[] row in rows.Where(_ => size > 0))
+            foreach (float temperature in new[] { 1f, 2f })
+            {
+                float[] weights = new float[size];
+                kernels.Exp(row, row.Max(), temperature, weights);
+                double total = kernels.MassAtLeast(row, weights, float.NegativeInfinity);
+                foreach (double share in new[] { 0.3, 0.95, 0.999, 1 })
+                    Assert.Equal(Bisect(kernels, row, weights, share * total),
+                        kernels.MassCut(row, weights, share * total, new float[2 * size]));
+            }
+    }
+
+    static float Bisect(SamplingKernels kernels, float[] values, float[] weights, double target)
+    {
+        long low = Thresholds.Key(float.NegativeInfinity), high = Thresholds.Key(float.PositiveInfinity) + 1L;
+        while (high - low > 1)
+        {
+            long middle = (low + high) >> 1;
+            if (kernels.MassAtLeast(values, weights, Thresholds.Value((int)middle)) >= target) low = middle;
+            else high = middle;
+        }
+        return Thresholds.Value((int)low);
     }
 
     [Theory]

@@ -54,8 +54,8 @@ sealed unsafe class KvBlockCopier
             byte* chunks = _cache.Keys(layer, _copies[i].Block);
             byte* stored = _host.Chunks(layer, _copies[i].HostBlock);
             if (_host.Spec.Format == HostKvFormat.AsStored) Buffer.MemoryCopy(chunks, stored, _host.LayerBytes, _host.LayerBytes);
-            else if (_cache.Spec.DType == DType.BF16) Encode<BFloat16Storage>(chunks, stored);
-            else Encode<Float32Storage>(chunks, stored);
+            else if (_cache.Spec.DType == DType.BF16) Encode<BFloat16Element>(chunks, stored);
+            else Encode<Float32Element>(chunks, stored);
         }
     }
 
@@ -66,24 +66,24 @@ sealed unsafe class KvBlockCopier
             byte* chunks = _cache.Keys(layer, _copies[i].Block);
             byte* stored = _host.Chunks(layer, _copies[i].HostBlock);
             if (_host.Spec.Format == HostKvFormat.AsStored) Buffer.MemoryCopy(stored, chunks, _host.LayerBytes, _host.LayerBytes);
-            else if (_cache.Spec.DType == DType.BF16) Decode<BFloat16Storage>(stored, chunks);
-            else Decode<Float32Storage>(stored, chunks);
+            else if (_cache.Spec.DType == DType.BF16) Decode<BFloat16Element>(stored, chunks);
+            else Decode<Float32Element>(stored, chunks);
         }
     }
 
-    void Encode<TElement>(byte* chunks, byte* stored) where TElement : unmanaged, IKvStorage
+    void Encode<TElement>(byte* chunks, byte* stored) where TElement : IKvElement
     {
         nint storedBytes = Int8KvChunk.SizeBytes(_cache.Dims, _cache.Columns);
         for (int head = 0; head < _cache.Spec.NumKvHeads; head++)
-            Int8KvChunk.Encode<TElement>(chunks + head * _cache.ChunkBytes, _cache.ValuesOffset,
-                _cache.Dims, _cache.Columns, stored + head * storedBytes);
+            Int8KvChunk.Encode<TElement>((nint)chunks + head * _cache.ChunkBytes, _cache.ValuesOffset,
+                _cache.Dims, _cache.Columns, (nint)stored + head * storedBytes);
     }
 
-    void Decode<TElement>(byte* stored, byte* chunks) where TElement : unmanaged, IKvStorage
+    void Decode<TElement>(byte* stored, byte* chunks) where TElement : IKvElement
     {
         nint storedBytes = Int8KvChunk.SizeBytes(_cache.Dims, _cache.Columns);
         for (int head = 0; head < _cache.Spec.NumKvHeads; head++)
-            Int8KvChunk.Decode<TElement>(stored + head * storedBytes, chunks + head * _cache.ChunkBytes,
+            Int8KvChunk.Decode<TElement>((nint)stored + head * storedBytes, (nint)chunks + head * _cache.ChunkBytes,
                 _cache.ValuesOffset, _cache.Dims, _cache.Columns);
     }
 }

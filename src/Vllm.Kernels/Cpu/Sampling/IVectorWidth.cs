@@ -45,6 +45,11 @@ unsafe interface IVectorWidth<TVector>
     /// <paramref name="firstId"/>, one after another; returns how many. May write a whole vector to each.</summary>
     static abstract int Collect(float* source, TVector bound, int firstId, float* values, int* ids);
 
+    /// <summary>Writes those values that are ≥ low and not ≥ high, and their weights, one after another; returns how
+    /// many. May write a whole vector to each.</summary>
+    static abstract int CollectBetween(
+        float* values, float* weights, TVector low, TVector high, float* keptValues, float* keptWeights);
+
     /// <summary>The larger of both halves, until 4 lanes are left.</summary>
     static abstract Vector128<float> MaxOf4(TVector value);
 }
@@ -135,8 +140,40 @@ readonly unsafe struct Width512 : IVectorWidth<Vector512<float>>
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static int CollectBetween(
+        float* values, float* weights, Vector512<float> low, Vector512<float> high, float* keptValues, float* keptWeights)
+    {
+        Vector512<float> value = Vector512.Load(values), weight = Vector512.Load(weights);
+        Vector512<float> mask = Vector512.AndNot(
+            Vector512.GreaterThanOrEqual(value, low), Vector512.GreaterThanOrEqual(value, high));
+        ulong bits = mask.ExtractMostSignificantBits();
+        if (bits == 0) return 0;
+        Avx512F.Compress(value, mask, value).Store(keptValues);
+        Avx512F.Compress(weight, mask, weight).Store(keptWeights);
+        return BitOperations.PopCount(bits);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector128<float> MaxOf4(Vector512<float> value) =>
         Width256.MaxOf4(Avx.Max(value.GetLower(), value.GetUpper()));
+}
+
+/// <summary>What widths without a compressing store do lane by lane.</summary>
+static unsafe class Lanes
+{
+    /// <summary>Copies the lanes whose bit is set, of two vectors, one after another; returns how many.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static int Copy(uint mask, float* first, float* second, float* firstCopy, float* secondCopy)
+    {
+        int count = 0;
+        for (; mask != 0; mask &= mask - 1)
+        {
+            int lane = BitOperations.TrailingZeroCount(mask);
+            firstCopy[count] = first[lane];
+            secondCopy[count++] = second[lane];
+        }
+        return count;
+    }
 }
 
 /// <summary>AVX2 and FMA.</summary>
@@ -207,6 +244,14 @@ readonly unsafe struct Width256 : IVectorWidth<Vector256<float>>
             ids[count++] = firstId + lane;
         }
         return count;
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static int CollectBetween(
+        float* values, float* weights, Vector256<float> low, Vector256<float> high, float* keptValues, float* keptWeights)
+    {
+        Vector256<float> value = Load(values);
+        return Lanes.Copy(MaskAtLeast(value, low) & ~MaskAtLeast(value, high), values, weights, keptValues, keptWeights);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -285,6 +330,14 @@ readonly unsafe struct Width128 : IVectorWidth<Vector128<float>>
             ids[count++] = firstId + lane;
         }
         return count;
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static int CollectBetween(
+        float* values, float* weights, Vector128<float> low, Vector128<float> high, float* keptValues, float* keptWeights)
+    {
+        Vector128<float> value = Load(values);
+        return Lanes.Copy(MaskAtLeast(value, low) & ~MaskAtLeast(value, high), values, weights, keptValues, keptWeights);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -77,6 +77,12 @@ public abstract class SamplingKernels
     /// <summary>Σ weights[i] over values[i] ≥ threshold. Does not increase with the threshold.</summary>
     public abstract double MassAtLeast(ReadOnlySpan<float> values, ReadOnlySpan<float> weights, float threshold);
 
+    /// <summary>Copies every values[i] with low ≤ values[i] and not ≥ high, and its weight, in order; returns their number.
+    /// keptValues, keptWeights: [values.Length]; may be values and weights.</summary>
+    public abstract int CollectBetween(
+        ReadOnlySpan<float> values, ReadOnlySpan<float> weights, float low, float high,
+        Span<float> keptValues, Span<float> keptWeights);
+
     /// <summary>The race: index of the largest weights[i] / exponential[i], the first among equals.</summary>
     public abstract int Race(ReadOnlySpan<float> weights, ReadOnlySpan<float> exponential);
 }

@@ -92,6 +92,20 @@ sealed class ScalarSamplingKernels : SamplingKernels
         return mass;
     }
 
+    public override int CollectBetween(
+        ReadOnlySpan<float> values, ReadOnlySpan<float> weights, float low, float high,
+        Span<float> keptValues, Span<float> keptWeights)
+    {
+        int count = 0;
+        for (int i = 0; i < values.Length; i++)
+        {
+            if (!(values[i] >= low) || values[i] >= high) continue;
+            keptValues[count] = values[i];
+            keptWeights[count++] = weights[i];
+        }
+        return count;
+    }
+
     public override int Race(ReadOnlySpan<float> weights, ReadOnlySpan<float> exponential)
     {
         int best = 0;

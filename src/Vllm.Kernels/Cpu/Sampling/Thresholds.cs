@@ -37,18 +37,14 @@ public static class Thresholds
 
     /// <summary>The largest float t for which the values ≥ t weigh at least <paramref name="target"/>, or minus
     /// infinity when all together weigh less.</summary>
+    /// <param name="kernels">Makes the passes.</param>
+    /// <param name="values">In any order.</param>
+    /// <param name="weights">At least as many.</param>
+    /// <param name="target">Weight to be reached.</param>
+    /// <param name="scratch">[2 * values.Length]; overwritten.</param>
     public static float MassCut(
-        this SamplingKernels kernels, ReadOnlySpan<float> values, ReadOnlySpan<float> weights, double target)
-    {
-        long low = Key(float.NegativeInfinity), high = Key(float.PositiveInfinity) + 1L;
-        while (high - low > 1)
-        {
-            long middle = (low + high) >> 1;
-            if (kernels.MassAtLeast(values, weights, Value((int)middle)) >= target) low = middle;
-            else high = middle;
-        }
-        return Value((int)low);
-    }
+        this SamplingKernels kernels, ReadOnlySpan<float> values, ReadOnlySpan<float> weights, double target,
+        Span<float> scratch) => MassSearch.Cut(kernels, values, weights, target, scratch);
 
     /// <summary>The smallest x ≤ <paramref name="high"/> whose fp32 quotient x / <paramref name="divisor"/> is at least
     /// <paramref name="quotient"/>: a cut that is defined after the temperature, carried back to the logits.</summary>

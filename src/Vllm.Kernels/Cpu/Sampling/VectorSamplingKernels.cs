@@ -264,6 +264,27 @@ sealed unsafe class VectorSamplingKernels<TVector, TWidth> : SamplingKernels
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
+    public override int CollectBetween(
+        ReadOnlySpan<float> values, ReadOnlySpan<float> weights, float low, float high,
+        Span<float> keptValues, Span<float> keptWeights)
+    {
+        int length = values.Length, count = 0, i = 0;
+        TVector least = TWidth.Create(low), bound = TWidth.Create(high);
+        fixed (float* v = values, w = weights[..length], kv = keptValues[..length], kw = keptWeights[..length])
+        {
+            for (; i + TWidth.Count <= length; i += TWidth.Count) // count ≤ i: room for a whole vector
+                count += TWidth.CollectBetween(v + i, w + i, least, bound, kv + count, kw + count);
+            for (; i < length; i++)
+            {
+                if (!(v[i] >= low) || v[i] >= high) continue;
+                kv[count] = v[i];
+                kw[count++] = w[i];
+            }
+        }
+        return count;
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     public override int Race(ReadOnlySpan<float> weights, ReadOnlySpan<float> exponential)
     {
         int length = weights.Length, best = 0, i = 0;

@@ -9,6 +9,8 @@ readonly unsafe struct Float512(Vector512<float> value) : IFloatVector<Float512>
 {
     readonly Vector512<float> _value = value;
 
+    public Vector512<float> Value => _value;
+
     public static int Width => 16;
 
     public static Float512 Zero => new(Vector512<float>.Zero);

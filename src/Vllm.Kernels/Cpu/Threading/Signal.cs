@@ -15,9 +15,14 @@ namespace Vllm.Kernels.Cpu.Threading;
 [StructLayout(LayoutKind.Explicit, Size = 256)]
 unsafe struct Signal
 {
-    /// <summary>2 to 4 µs. On a busy machine the thread that is waited for may stand in line for the waiter's core:
-    /// without yielding, a decode step of 2 threads took 88 ms there, with it 8.</summary>
-    const int PausesPerYield = 64;
+    /// <summary>
+    /// 12 to 30 µs, as a pause takes 25 to 60 ns: longer than most gaps between the workers of a step and than a short gap
+    /// between steps. Whoever waits longer waits for a thread that does not run, and then a sleeper is better off than a
+    /// spinner: it keeps its share of the core for later and is woken before the others there. With 10,000 pauses and
+    /// yields in between, steps beside two busy processes took 20 times as long; see
+    /// <c>docs/decisions/2026-11-24-worker-team-on-busy-and-many-cores.md</c>.
+    /// </summary>
+    const int MaxSpins = 500;
 
     [FieldOffset(0)] public int Value;
     [FieldOffset(128)] int _numSleepers;
@@ -28,18 +33,15 @@ unsafe struct Signal
     /// <summary>Returns when the value is no longer <paramref name="old"/>.</summary>
     /// <param name="signal">In native memory.</param>
     /// <param name="old">The value to wait away from.</param>
-    /// <param name="numSpins">Pauses before parking; read again at each, so that it may change while a waiter
-    /// spins.</param>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void Wait(Signal* signal, int old, int* numSpins)
+    public static void Wait(Signal* signal, int old)
     {
         while (true)
         {
-            for (int i = 0; i < Volatile.Read(ref *numSpins); i++)
+            for (int i = 0; i < MaxSpins; i++)
             {
                 if (Volatile.Read(ref signal->Value) != old) return;
-                if (i % PausesPerYield == PausesPerYield - 1) Thread.Yield();
-                else Pause();
+                Pause();
             }
 
             Interlocked.Increment(ref signal->_numSleepers);

@@ -5,8 +5,9 @@ using System.Runtime.InteropServices;
 namespace Vllm.Kernels.Cpu.Threading;
 
 /// <summary>
-/// A fixed team of threads that run one body together; the caller is worker 0. Inside a step the workers spin between
-/// runs (a fork and join costs about 0.1 µs); without work they park and use no CPU. Nothing is allocated by a run.
+/// A fixed team of threads that run one body together; the caller is worker 0. Between runs that follow
+/// each other closely the workers spin (a fork and join costs about 0.15 µs); without work they park and use no CPU.
+/// Nothing is allocated by a run.
 /// One thread at a time may start runs, and a body may not start another.
 /// </summary>
 /// <remarks>
@@ -16,12 +17,6 @@ namespace Vllm.Kernels.Cpu.Threading;
 /// </remarks>
 public sealed unsafe class WorkerTeam : IDisposable
 {
-    /// <summary>250 to 600 µs, as a pause takes 25 to 60 ns: longer than any serial part of a step.</summary>
-    const int NumSpinsInStep = 10_000;
-
-    /// <summary>25 to 60 µs: the gap between two steps of a busy engine.</summary>
-    const int NumSpinsBetweenSteps = 1_000;
-
     /// <summary>More barriers than one run has; counts wrap around, so only differences are compared.</summary>
     const int FarAhead = 1 << 30;
 
@@ -29,7 +24,6 @@ public sealed unsafe class WorkerTeam : IDisposable
     readonly Signal* _go;
     readonly Signal* _done;     // [NumWorkers]
     readonly Signal* _arrived;  // [NumWorkers]
-    readonly int* _numSpins;
     int _epoch;
     bool _isRunning;
     bool _isDisposed;
@@ -44,13 +38,11 @@ public sealed unsafe class WorkerTeam : IDisposable
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(numWorkers, 1);
         NumWorkers = numWorkers;
-        nuint sizeBytes = (nuint)((2 * numWorkers + 2) * sizeof(Signal));
+        nuint sizeBytes = (nuint)((2 * numWorkers + 1) * sizeof(Signal));
         _go = (Signal*)NativeMemory.AlignedAlloc(sizeBytes, (nuint)sizeof(Signal));
         NativeMemory.Clear(_go, sizeBytes);
         _done = _go + 1;
         _arrived = _done + numWorkers;
-        _numSpins = (int*)(_arrived + numWorkers);
-        *_numSpins = NumSpinsBetweenSteps;
         _threads = new Thread[numWorkers - 1];
         for (int i = 0; i < _threads.Length; i++)
         {
@@ -100,18 +92,12 @@ public sealed unsafe class WorkerTeam : IDisposable
         {
             int value;
             while ((value = Volatile.Read(ref _arrived[other].Value)) - count < 0)
-                Signal.Wait(&_arrived[other], value, _numSpins);
+                Signal.Wait(&_arrived[other], value);
         }
     }
 
-    /// <summary>Wakes the workers and lets them spin between runs until <see cref="EndStep"/>.</summary>
-    public void BeginStep()
-    {
-        Volatile.Write(ref *_numSpins, NumSpinsInStep);
-        Signal.Wake(_go);
-    }
-
-    public void EndStep() => Volatile.Write(ref *_numSpins, NumSpinsBetweenSteps);
+    /// <summary>Wakes the workers, so that they are ready when the first run comes.</summary>
+    public void BeginStep() => Signal.Wake(_go);
 
     public void Dispose()
     {
@@ -139,7 +125,7 @@ public sealed unsafe class WorkerTeam : IDisposable
         {
             int value;
             while ((value = Volatile.Read(ref _done[worker].Value)) != epoch)
-                Signal.Wait(&_done[worker], value, _numSpins);
+                Signal.Wait(&_done[worker], value);
         }
 
         _isRunning = false;
@@ -150,7 +136,7 @@ public sealed unsafe class WorkerTeam : IDisposable
     {
         for (int epoch = 0; ;)
         {
-            Signal.Wait(_go, epoch, _numSpins);
+            Signal.Wait(_go, epoch);
             epoch = Volatile.Read(ref _go->Value);
             if (_isDisposed) return;
             RunShare(worker);
