@@ -81,10 +81,10 @@ sealed class TimedDevice(Device inner) : Device
     }
 
     public override void Attention(
-        Tensor q, KvCache cache, int layer, AttentionMetadata metadata, float scale, int window, Tensor output)
+        Tensor q, KvCache cache, int layer, AttentionMetadata metadata, AttentionParameters parameters, Tensor output)
     {
         long start = Stopwatch.GetTimestamp();
-        inner.Attention(q, cache, layer, metadata, scale, window, output);
+        inner.Attention(q, cache, layer, metadata, parameters, output);
         Add("attention", start);
     }
 
