@@ -92,7 +92,6 @@ static class AttentionBenchmark
                 _kernel.Run(q, _cache, layer, _metadata, _parameters, output);
                 layer = (layer + 1) % _cache.Spec.NumLayers;
             });
-            _team.EndStep();
             return seconds;
         }
 

@@ -45,7 +45,7 @@ static class TeamBenchmark
                 long start = Stopwatch.GetTimestamp();
                 team.BeginStep();
                 for (int i = 0; i < NumOperations; i++) team.ParallelFor(team.NumWorkers, operations[i % 2]);
-                        steps.Add(Stopwatch.GetElapsedTime(start).TotalMilliseconds);
+                steps.Add(Stopwatch.GetElapsedTime(start).TotalMilliseconds);
             }
             steps.Sort();
             Console.WriteLine($"  beside {numProcesses} busy processes: median {steps[steps.Count / 2]:F1}, "
