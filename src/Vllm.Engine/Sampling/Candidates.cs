@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using Vllm.Kernels.Cpu.Sampling;
 
 namespace Vllm.Engine.Sampling;
@@ -121,6 +122,15 @@ sealed class Candidates(SamplerScratch scratch, SamplingKernels kernels)
     {
         Span<float> values = scratch.Values.AsSpan(0, _count), weights = scratch.Weights.AsSpan(0, _count);
         Span<int> ids = scratch.Ids.AsSpan(0, _count);
+        int numAtCut = kernels.CountAtLeast(values, cut) - kernels.CountAtLeast(values, MathF.BitIncrement(cut));
+        if (numAtCut <= numEqual)
+        {
+            // Weights are only moved, so that ids can go in their place.
+            Span<float> idBits = MemoryMarshal.Cast<int, float>(ids);
+            kernels.CollectBetween(values, idBits, cut, float.NaN, scratch.CutScratch, idBits);
+            _count = kernels.CollectBetween(values, weights, cut, float.NaN, values, weights);
+            return;
+        }
         int kept = 0;
         for (int i = 0; i < values.Length; i++)
         {

@@ -26,7 +26,7 @@ sealed class SamplerScratch(int vocabSize)
 
     public float[] Noise { get; } = new float[vocabSize];
 
-    /// <summary>[2, vocabSize], for <see cref="MassSearch"/>. Made when the first request asks for top-p.</summary>
+    /// <summary>[2, vocabSize], for cuts. Made when the first request asks for top-k or top-p.</summary>
     public float[] CutScratch => _cutScratch ??= new float[2 * vocabSize];
 
     /// <summary>A row as it was before processing. Made when the first request asks for logprobs.</summary>

@@ -77,8 +77,8 @@ public abstract class SamplingKernels
     /// <summary>Σ weights[i] over values[i] ≥ threshold. Does not increase with the threshold.</summary>
     public abstract double MassAtLeast(ReadOnlySpan<float> values, ReadOnlySpan<float> weights, float threshold);
 
-    /// <summary>Copies every values[i] with low ≤ values[i] and not ≥ high, and its weight, in order; returns their number.
-    /// keptValues, keptWeights: [values.Length]; may be values and weights.</summary>
+    /// <summary>Copies every values[i] with low ≤ values[i] and not ≥ high, and its weight, bit for bit and in order; returns
+    /// their number. keptValues, keptWeights: [values.Length]; may be values and weights.</summary>
     public abstract int CollectBetween(
         ReadOnlySpan<float> values, ReadOnlySpan<float> weights, float low, float high,
         Span<float> keptValues, Span<float> keptWeights);
