@@ -50,8 +50,8 @@ sealed class AttentionTileEmitter(Assembler a, TileShape shape, int numRows, int
     readonly KvCode? _code = KvCode.Of(shape.DType);
     readonly Label[] _exp2 = new Label[Exp2.Length];
     Label _eight = a.CreateLabel(), _masked = a.CreateLabel(), _bfloat16Ones = a.CreateLabel();
-    Label _sign = a.CreateLabel(), _indices = a.CreateLabel(), _sixteen = a.CreateLabel();
-    Label _tables = a.CreateLabel(), _quadOrder = a.CreateLabel(), _signs = a.CreateLabel();
+    Label _signOfFloats = a.CreateLabel(), _indices = a.CreateLabel(), _sixteen = a.CreateLabel();
+    Label _tables = a.CreateLabel(), _quadOrder = a.CreateLabel(), _signsOfCodes = a.CreateLabel();
     Label _rescale = a.CreateLabel(), _rescaled = a.CreateLabel();
 
     bool IsMasked => numMaskedSubs > 0;
@@ -187,7 +187,7 @@ sealed class AttentionTileEmitter(Assembler a, TileShape shape, int numRows, int
         a.vmovdqa64(high, codes);
         a.vpermi2b(high, zmm18, zmm19);
         const byte FirstOrSecondAndThird = 0xF8;
-        a.vpternlogd(high, codes, __dword_bcst[_signs], FirstOrSecondAndThird);
+        a.vpternlogd(high, codes, __dword_bcst[_signsOfCodes], FirstOrSecondAndThird);
         a.vpunpcklbw(first, low, high);
         if (!isHalf) a.vpunpckhbw(second, low, high);
     }
@@ -210,7 +210,7 @@ sealed class AttentionTileEmitter(Assembler a, TileShape shape, int numRows, int
             for (int i = 0; i < 2; i++)
             {
                 a.vmulps(e[i], Score(row, sub + i), FloatField(nameof(TileArguments.SoftCapFactor)));
-                a.vpord(e[i], e[i], __dword_bcst[_sign]); // -|x|
+                a.vpord(e[i], e[i], __dword_bcst[_signOfFloats]); // -|x|
             }
             EmitExp2(e, below, above);
             for (int i = 0; i < 2; i++)
@@ -220,7 +220,7 @@ sealed class AttentionTileEmitter(Assembler a, TileShape shape, int numRows, int
                 a.vaddps(above[i], one, e[i]);
                 a.vdivps(below[i], below[i], above[i]);
                 const byte TakeSecondWhereThird = 0xD8;
-                a.vpternlogd(below[i], score, __dword_bcst[_sign], TakeSecondWhereThird);
+                a.vpternlogd(below[i], score, __dword_bcst[_signOfFloats], TakeSecondWhereThird);
                 a.vmulps(score, below[i], FloatField(nameof(TileArguments.SoftCap)));
             }
         }
@@ -472,7 +472,7 @@ sealed class AttentionTileEmitter(Assembler a, TileShape shape, int numRows, int
         EmitConstant(ref _eight, 8);
         EmitConstant(ref _masked, TileKernel.Masked);
         EmitConstant(ref _bfloat16Ones, BitConverter.UInt32BitsToSingle(0x3F803F80));
-        if (shape.Steps.HasFlag(TileSteps.SoftCap)) EmitConstant(ref _sign, -0f);
+        if (shape.Steps.HasFlag(TileSteps.SoftCap)) EmitConstant(ref _signOfFloats, -0f);
         if (_code is not null) EmitTables(_code);
         if (!shape.Steps.HasFlag(TileSteps.Alibi)) return;
         EmitConstant(ref _sixteen, 16);
@@ -487,7 +487,7 @@ sealed class AttentionTileEmitter(Assembler a, TileShape shape, int numRows, int
         a.db([.. numbers.Select(number => (byte)number), .. numbers.Select(number => (byte)(number >> 8))]);
         a.Label(ref _quadOrder);
         foreach (ulong quad in new ulong[] { 0, 4, 1, 5, 2, 6, 3, 7 }) a.dq(quad);
-        a.Label(ref _signs);
+        a.Label(ref _signsOfCodes);
         a.dd(0x80808080);
     }
 
