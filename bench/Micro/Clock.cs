@@ -10,21 +10,28 @@ static class Clock
     const double SecondsInAll = 0.6;
 
     /// <summary>Seconds of one call: the best of many short samples, as the machine is rarely quiet.</summary>
-    public static double Best(Action action)
+    public static double Best(Action action) => Measure(action).Best;
+
+    /// <summary>Seconds of one call in many short samples.</summary>
+    public static Timing Measure(Action action)
     {
         action();
-        double best = double.MaxValue;
+        List<double> samples = [];
         int numPerSample = 1;
         var all = Stopwatch.StartNew();
-        for (int sample = 0; all.Elapsed.TotalSeconds < SecondsInAll || sample < 10; sample++)
+        while (all.Elapsed.TotalSeconds < SecondsInAll || samples.Count < 10)
         {
             long start = Stopwatch.GetTimestamp();
             for (int i = 0; i < numPerSample; i++) action();
             double seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
-            best = Math.Min(best, seconds / numPerSample);
+            samples.Add(seconds / numPerSample);
             if (seconds < SecondsPerSample) numPerSample *= 2;
         }
 
-        return best;
+        samples.Sort();
+        return new Timing(samples[0], samples[samples.Count / 2]);
     }
 }
+
+/// <summary>Seconds of one call.</summary>
+readonly record struct Timing(double Best, double Median);

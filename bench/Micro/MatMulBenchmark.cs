@@ -7,82 +7,112 @@ using Vllm.Tests.MatMul;
 
 namespace Vllm.Micro;
 
-/// <summary>Matrix products in the shapes of SmolLM2-135M, weights from memory as in a model.</summary>
+/// <summary>Matrix products in the shapes of a model, weights from memory as in a model.</summary>
 static class MatMulBenchmark
 {
-    const int NumLayers = 30;
     const int MaxRows = 512;
-    const int MaxWidth = 49152;
 
-    static readonly (string Name, int NumOutputs, int NumInputs)[] LayerShapes =
-        [("qkv", 960, 576), ("o", 576, 576), ("gate_up", 3072, 576), ("down", 576, 1536)];
+    /// <summary>Copies of a weight are used in turn, in all this much: several times the last cache of its
+    /// machine.</summary>
+    const long BytesInTurn = 160 << 20;
 
-    static readonly (string Name, int NumOutputs, int NumInputs) Head = ("head", 49152, 576);
+    /// <summary>Prompts need the LM head for their last rows only.</summary>
+    const int MaxHeadRows = 48;
 
-    public static void Run(GgmlType[] types, int[] rowCounts, int numThreads)
+    sealed record Shape(string Name, int NumOutputs, int NumInputs);
+
+    sealed record Model(string Name, int NumLayers, Shape[] Layer, Shape Head);
+
+    static readonly Model[] Models =
+    [
+        new("135m", 30, [new("qkv", 960, 576), new("o", 576, 576), new("gate_up", 3072, 576), new("down", 576, 1536)],
+            new("head", 49152, 576)),
+        new("1b", 16,
+            [new("qkv", 3072, 2048), new("o", 2048, 2048), new("gate_up", 16384, 2048), new("down", 2048, 8192)],
+            new("head", 128256, 2048)),
+    ];
+
+    /// <param name="types">Stored types of the weights.</param>
+    /// <param name="rowCounts">Values of M.</param>
+    /// <param name="numThreads">Workers.</param>
+    /// <param name="modelName">135m or 1b.</param>
+    /// <param name="shapeNames">Which of its shapes; empty = all.</param>
+    public static void Run(GgmlType[] types, int[] rowCounts, int numThreads, string modelName, string[] shapeNames)
     {
+        Model model = Models.Single(candidate => candidate.Name == modelName);
         using var team = new WorkerTeam(numThreads);
         using var kernel = new MatMulKernel(team);
         using var peaks = new MachinePeaks(team);
-        using var x = new NativeBuffer(MaxRows * 1536 * sizeof(float));
-        using var output = new NativeBuffer((long)MaxRows * MaxWidth * sizeof(float));
+        int numInputs = model.Layer.Max(shape => shape.NumInputs);
+        using var x = new NativeBuffer((long)MaxRows * numInputs * sizeof(float));
+        int numOutputs = model.Layer.Max(shape => shape.NumOutputs);
+        using var output = new NativeBuffer(
+            Math.Max((long)MaxRows * numOutputs, (long)MaxHeadRows * model.Head.NumOutputs) * sizeof(float));
         var random = new Random(1);
-        foreach (ref float value in Matrix(x, MaxRows, 1536).AsSpan<float>())
+        foreach (ref float value in Matrix(x, MaxRows, numInputs).AsSpan<float>())
             value = (float)(random.NextDouble() * 2 - 1);
-        Console.WriteLine($"{team.NumWorkers} threads, read {peaks.Read():F1} GB/s, peak Gop/s: "
-            + $"int8 {peaks.Int8:F0}, bf16 {peaks.BF16:F0}, fp32 {peaks.F32:F0}");
-
         ReportConversion(x);
         foreach (GgmlType type in types)
         {
             DType dtype = type switch { GgmlType.F32 => DType.F32, GgmlType.F16 => DType.F16, _ => DType.BF16 };
-            PackedWeight[][] layers =
-                [.. Enumerable.Range(0, NumLayers).Select(_ => LayerShapes.Select(shape => Create(shape)).ToArray())];
-            using PackedWeight head = Create(Head);
-            Console.WriteLine($"{type}: {layers[0][0].Format} by {kernel.VariantName(layers[0][0].Groups[0].Format)}");
-            foreach (int numRows in rowCounts)
+            PanelFormat format = PanelPacker.FormatFor(type, dtype);
+            double peak = format.Activations switch
             {
-                team.BeginStep();
-                double peak = type switch
+                ActivationForm.F32 => peaks.F32,
+                ActivationForm.BF16 => peaks.BF16,
+                _ => peaks.Int8,
+            };
+            Console.WriteLine($"{type} as {format.Name} by {kernel.VariantName(format)}, {modelName}, "
+                + $"{team.NumWorkers} threads: peak {peak:F0} Gop/s, read {peaks.Read():F1} GB/s");
+            var seconds = new Dictionary<int, double>(); // of a step, by rows
+            foreach (Shape shape in (Shape[])[.. model.Layer, model.Head])
+            {
+                if (shapeNames.Length > 0 && !shapeNames.Contains(shape.Name)) continue;
+                PackedWeight[] copies = Create(shape, type, dtype);
+                foreach (int numRows in rowCounts)
                 {
-                    GgmlType.F32 or GgmlType.F16 => peaks.F32,
-                    GgmlType.BF16 => peaks.BF16,
-                    _ => peaks.Int8,
-                };
-                for (int i = 0; i < LayerShapes.Length; i++)
-                {
-                    int index = i;
-                    Report(LayerShapes[i].Name, numRows, [.. layers.Select(layer => layer[index])], peak);
+                    if (shape == model.Head && numRows > MaxHeadRows) continue;
+                    double inAll = Report(shape, numRows, copies, peak) * (shape == model.Head ? 1 : model.NumLayers);
+                    seconds[numRows] = seconds.GetValueOrDefault(numRows) + inAll;
                 }
 
-                Report(Head.Name, numRows, [head], peak);
-                double step = Clock.Best(() =>
-                {
-                    foreach (PackedWeight[] layer in layers)
-                        foreach (PackedWeight weight in layer) Multiply(weight, numRows);
-                    Multiply(head, numRows <= 48 ? numRows : 1); // a prompt's last row only
-                });
-                Console.WriteLine($"  {"step",-8} M {numRows,3}: {step * 1e3,8:F3} ms, {numRows / step,7:F0} tok/s");
+                foreach (PackedWeight weight in copies) weight.Dispose();
             }
 
-            foreach (PackedWeight weight in layers.SelectMany(layer => layer)) weight.Dispose();
-
-            PackedWeight Create((string Name, int NumOutputs, int NumInputs) shape) => PackedWeight.Create(
-                team, [new RandomMatrix(type, shape.NumOutputs, shape.NumInputs)], default, dtype);
+            foreach ((int numRows, double inAll) in seconds)
+            {
+                if (shapeNames.Length > 0) break;
+                Console.WriteLine(
+                    $"  {"all",-8} M {numRows,3}: {inAll * 1e3,8:F3} ms, {numRows / inAll,7:F0} tok/s"
+                    + (numRows > MaxHeadRows ? " without head" : ""));
+            }
         }
 
-        void Multiply(PackedWeight weight, int numRows) => kernel.Run(
-            Matrix(x, numRows, weight.NumInputs), weight, Matrix(output, numRows, weight.NumOutputs));
-
-        void Report(string name, int numRows, PackedWeight[] copies, double peak)
+        PackedWeight[] Create(Shape shape, GgmlType type, DType dtype)
         {
-            double seconds = Clock.Best(() =>
+            var matrix = new RandomMatrix(type, shape.NumOutputs, shape.NumInputs);
+            List<PackedWeight> copies = [];
+            do copies.Add(PackedWeight.Create(team, [matrix], default, dtype));
+            while (copies.Sum(copy => copy.SizeBytes) < BytesInTurn);
+            return [.. copies];
+        }
+
+        double Report(Shape shape, int numRows, PackedWeight[] copies, double peak)
+        {
+            int next = 0;
+            team.BeginStep();
+            Timing timing = Clock.Measure(() =>
             {
-                foreach (PackedWeight weight in copies) Multiply(weight, numRows);
-            }) / copies.Length;
-            double gops = 2.0 * numRows * copies[0].NumOutputs * copies[0].NumInputs / seconds / 1e9;
-            Console.WriteLine($"  {name,-8} M {numRows,3}: {seconds * 1e6,8:F1} us, {gops,6:F0} Gop/s ({gops / peak,4:P0})"
-                + $", {copies[0].SizeBytes / seconds / 1e9,5:F1} GB/s");
+                PackedWeight weight = copies[next++ % copies.Length];
+                kernel.Run(Matrix(x, numRows, shape.NumInputs), weight, Matrix(output, numRows, shape.NumOutputs));
+            });
+            double gops = 2e-9 * numRows * shape.NumOutputs * shape.NumInputs;
+            double gigabytes = copies[0].SizeBytes / 1e9;
+            Console.WriteLine($"  {shape.Name,-8} M {numRows,3}: best {timing.Best * 1e6,8:F1} us, "
+                + $"{gops / timing.Best,5:F0} Gop/s ({gops / timing.Best / peak,4:P0}), "
+                + $"{gigabytes / timing.Best,5:F1} GB/s; median {gops / timing.Median,5:F0} Gop/s, "
+                + $"{gigabytes / timing.Median,5:F1} GB/s");
+            return timing.Best;
         }
     }
 

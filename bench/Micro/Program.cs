@@ -4,7 +4,7 @@ using Vllm.Kernels.Formats;
 using Vllm.Micro;
 
 // Micro benchmarks of the CPU kernels, the tokenizer and the engine.
-//   matmul [formats] [rows] [threads]    matrix products in SmolLM2's shapes, and all of a step in sequence
+//   matmul [formats] [rows] [threads] [135m|1b] [shapes]    matrix products in a model's shapes
 //   attention [shape] [type] [threads]   prompt chunks and decode steps; 9/3x64, BF16 (F8E4M3, F8E5M2, I8, F32)
 //   pack   [formats] [threads]           packing of SmolLM2's weights
 //   team   [threads] [busy processes]    fork/join and barrier of the worker team; steps beside other processes
@@ -20,7 +20,8 @@ switch (Argument(0, ""))
 {
     case "matmul":
         int[] rowCounts = [.. Argument(2, "1,8,32,512").Split(',').Select(int.Parse)];
-        MatMulBenchmark.Run(Formats("Q4_1,Q8_0"), rowCounts, Threads(3));
+        MatMulBenchmark.Run(Formats("Q4_1,Q8_0"), rowCounts, Threads(3), Argument(4, "135m"),
+            Argument(5, "").Split(',', StringSplitOptions.RemoveEmptyEntries));
         return 0;
     case "attention":
         AttentionBenchmark.Run(Argument(1, "9/3x64"), Enum.Parse<DType>(Argument(2, "BF16")), Threads(3));

@@ -18,7 +18,7 @@ static class CollectEnvCommand
     static Task<int> Run(CollectEnvArguments arguments)
     {
         using var device = new CpuDevice();
-        foreach ((string name, string value) in Facts(device)) Console.Out.WriteLine($"{name,-14}{value}");
+        foreach ((string name, string value) in Facts(device)) Console.Out.WriteLine($"{name,-13} {value}");
         return Task.FromResult(0);
     }
 
@@ -33,6 +33,8 @@ static class CollectEnvCommand
         yield return ("Memory", string.Create(CultureInfo.InvariantCulture, $"{gib:F1} GiB"));
         IEnumerable<string> features = Features().Where(feature => feature.IsSupported).Select(feature => feature.Name);
         yield return ("CPU features", string.Join(' ', features));
+        foreach (KernelChoice choice in device.KernelChoices)
+            yield return (choice.Operation, $"{choice.Variant} ({choice.Reason})");
         IReadOnlyDictionary<string, string> set = EnvironmentVariables.OfProcess();
         foreach ((string variable, string value) in set.OrderBy(pair => pair.Key, StringComparer.Ordinal))
             yield return (variable, variable.EndsWith("_KEY", StringComparison.Ordinal) ? "(set)" : value);

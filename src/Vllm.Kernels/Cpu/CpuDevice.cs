@@ -3,6 +3,7 @@ using Vllm.Kernels.Cpu.Attention;
 using Vllm.Kernels.Cpu.MatMul;
 using Vllm.Kernels.Cpu.Norm;
 using Vllm.Kernels.Cpu.Rope;
+using Vllm.Kernels.Cpu.Sampling;
 using Vllm.Kernels.Cpu.Threading;
 using Vllm.Kernels.Formats;
 using Vllm.Kernels.Memory;
@@ -39,6 +40,13 @@ public sealed class CpuDevice : Device
     public static int NumPhysicalCores => Topology.NumPhysicalCores;
 
     public override string Name => $"CPU ({_team.NumWorkers} threads, {_matMul.VariantName(PanelFormat.Int8)})";
+
+    /// <summary>Which implementation of each operation runs here, and why.</summary>
+    public IReadOnlyList<KernelChoice> KernelChoices =>
+    [
+        .. _matMul.Choices, AttentionKernel.Variants.Choice, RmsNormKernel.Variants.Choice, RopeKernel.Variants.Choice,
+        GatedActivationKernel.Variants.Choice, SamplingKernels.Choice,
+    ];
 
     public override Tensor Allocate(DType dtype, int numRows, int numColumns)
     {

@@ -29,9 +29,12 @@ sealed class KernelVariants<T>
 
     public IEnumerable<KernelVariant<T>> Supported => _variants.Where(variant => variant.IsSupported);
 
+    /// <summary>Which one runs, and why.</summary>
+    public KernelChoice Choice => KernelChoice.Of(Operation, Chosen.Name, Supported.Select(variant => variant.Name));
+
     KernelVariant<T> Choose()
     {
-        string variable = "VLLM_KERNEL_" + Operation;
+        string variable = KernelChoice.Variable(Operation);
         if (Environment.GetEnvironmentVariable(variable) is not { Length: > 0 } name) return Supported.First();
         foreach (KernelVariant<T> variant in Supported)
             if (variant.Name == name)
@@ -51,4 +54,23 @@ static class VectorWidths
         new("vector256", Vector256.IsHardwareAccelerated, vector256),
         new("vector128", Vector128.IsHardwareAccelerated, vector128),
         new("scalar", true, scalar));
+}
+
+/// <summary>What runs for an operation on this machine.</summary>
+/// <param name="Operation">As <c>VLLM_KERNEL_…</c> names it.</param>
+/// <param name="Variant">The implementation.</param>
+/// <param name="Reason">Why this one.</param>
+public sealed record KernelChoice(string Operation, string Variant, string Reason)
+{
+    internal static string Variable(string operation) => "VLLM_KERNEL_" + operation;
+
+    /// <param name="operation">The operation.</param>
+    /// <param name="variant">What was chosen.</param>
+    /// <param name="supported">What this machine can run, fastest first.</param>
+    internal static KernelChoice Of(string operation, string variant, IEnumerable<string> supported)
+    {
+        bool isForced = Environment.GetEnvironmentVariable(Variable(operation)) == variant;
+        string names = string.Join(", ", supported);
+        return new(operation, variant, isForced ? $"{Variable(operation)}, of {names}" : $"first of {names}");
+    }
 }

@@ -5,7 +5,7 @@ using Vllm.Kernels.Formats;
 namespace Vllm.Kernels.Cpu.MatMul;
 
 // One decoder for each stored format that stays quantized: a group of a row as the codes, scale and min of its
-// PanelFormat. Codes come out as the panels hold them: unsigned, 8-bit ones with 128 added.
+// PanelFormat. Codes come out as the panels hold them: unsigned, with the format's code offset added.
 
 /// <summary>Reads groups of a stored row.</summary>
 unsafe interface IGroupDecoder
@@ -15,7 +15,7 @@ unsafe interface IGroupDecoder
     /// <param name="row">First byte of the stored row.</param>
     /// <param name="group">Which group of <see cref="PanelFormat.GroupSize"/> columns.</param>
     /// <param name="codes">[GroupSize].</param>
-    static abstract (Half Scale, Half Min) Decode(byte* row, int group, byte* codes);
+    static abstract GroupScales Decode(byte* row, int group, byte* codes);
 }
 
 readonly unsafe struct Q4_0Decoder : IGroupDecoder
@@ -23,11 +23,11 @@ readonly unsafe struct Q4_0Decoder : IGroupDecoder
     public static PanelFormat Format => PanelFormat.Int4;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static (Half Scale, Half Min) Decode(byte* row, int group, byte* codes)
+    public static GroupScales Decode(byte* row, int group, byte* codes)
     {
         BlockQ4_0* block = (BlockQ4_0*)row + group;
         Nibbles.Split(block->Qs, codes);
-        return (block->D, default);
+        return new(block->D, default);
     }
 }
 
@@ -36,37 +36,37 @@ readonly unsafe struct Q4_1Decoder : IGroupDecoder
     public static PanelFormat Format => PanelFormat.Int4Min;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static (Half Scale, Half Min) Decode(byte* row, int group, byte* codes)
+    public static GroupScales Decode(byte* row, int group, byte* codes)
     {
         BlockQ4_1* block = (BlockQ4_1*)row + group;
         Nibbles.Split(block->Qs, codes);
-        return (block->D, block->M);
+        return new(block->D, block->M);
     }
 }
 
 readonly unsafe struct Q5_0Decoder : IGroupDecoder
 {
-    public static PanelFormat Format => PanelFormat.Int8;
+    public static PanelFormat Format => PanelFormat.Int5;
 
-    public static (Half Scale, Half Min) Decode(byte* row, int group, byte* codes)
+    public static GroupScales Decode(byte* row, int group, byte* codes)
     {
         BlockQ5_0* block = (BlockQ5_0*)row + group;
         Nibbles.Split(block->Qs, codes);
-        for (int i = 0; i < 32; i++) codes[i] = (byte)((codes[i] | BlockQ5_0.Fifth(block->Qh, i)) + 128 - 16);
-        return (block->D, default);
+        for (int i = 0; i < 32; i++) codes[i] |= (byte)BlockQ5_0.Fifth(block->Qh, i);
+        return new(block->D, default);
     }
 }
 
 readonly unsafe struct Q5_1Decoder : IGroupDecoder
 {
-    public static PanelFormat Format => PanelFormat.Int8Min;
+    public static PanelFormat Format => PanelFormat.Int5Min;
 
-    public static (Half Scale, Half Min) Decode(byte* row, int group, byte* codes)
+    public static GroupScales Decode(byte* row, int group, byte* codes)
     {
         BlockQ5_1* block = (BlockQ5_1*)row + group;
         Nibbles.Split(block->Qs, codes);
-        for (int i = 0; i < 32; i++) codes[i] = (byte)((codes[i] | BlockQ5_0.Fifth(block->Qh, i)) + 128);
-        return (block->D, block->M);
+        for (int i = 0; i < 32; i++) codes[i] |= (byte)BlockQ5_0.Fifth(block->Qh, i);
+        return new(block->D, block->M);
     }
 }
 
@@ -75,35 +75,35 @@ readonly unsafe struct Q8_0Decoder : IGroupDecoder
     public static PanelFormat Format => PanelFormat.Int8;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static (Half Scale, Half Min) Decode(byte* row, int group, byte* codes)
+    public static GroupScales Decode(byte* row, int group, byte* codes)
     {
         BlockQ8_0* block = (BlockQ8_0*)row + group;
         (Vector256.Load((byte*)block->Qs) ^ Vector256.Create((byte)0x80)).Store(codes);
-        return (block->D, default);
+        return new(block->D, default);
     }
 }
 
 readonly unsafe struct Q2_KDecoder : IGroupDecoder
 {
-    public static PanelFormat Format => PanelFormat.Int8G16Min;
+    public static PanelFormat Format => PanelFormat.Int2K;
 
-    public static (Half Scale, Half Min) Decode(byte* row, int group, byte* codes)
+    public static GroupScales Decode(byte* row, int group, byte* codes)
     {
         BlockQ2_K* block = (BlockQ2_K*)row + group / 16;
         group %= 16;
         byte* qs = block->Qs + group / 8 * 32 + group % 2 * 16;
         int shift = group % 8 / 2 * 2;
-        for (int i = 0; i < 16; i++) codes[i] = (byte)((qs[i] >> shift & 3) + 128);
+        for (int i = 0; i < 16; i++) codes[i] = (byte)(qs[i] >> shift & 3);
         int scales = block->Scales[group];
-        return ((Half)((float)block->D * (scales & 0xF)), (Half)((float)block->DMin * -(scales >> 4)));
+        return new(block->D, block->DMin, scales & 0xF, -(scales >> 4));
     }
 }
 
 readonly unsafe struct Q3_KDecoder : IGroupDecoder
 {
-    public static PanelFormat Format => PanelFormat.Int8G16;
+    public static PanelFormat Format => PanelFormat.Int3K;
 
-    public static (Half Scale, Half Min) Decode(byte* row, int group, byte* codes)
+    public static GroupScales Decode(byte* row, int group, byte* codes)
     {
         BlockQ3_K* block = (BlockQ3_K*)row + group / 16;
         group %= 16;
@@ -111,49 +111,49 @@ readonly unsafe struct Q3_KDecoder : IGroupDecoder
         byte* hMask = block->HMask + group % 2 * 16;
         int shift = group % 8 / 2 * 2;
         for (int i = 0; i < 16; i++)
-            codes[i] = (byte)((qs[i] >> shift & 3) + (hMask[i] >> (group / 2) & 1) * 4 + 128 - 4);
-        return ((Half)((float)block->D * (BlockQ3_K.Scale(block, group) - 32)), default);
+            codes[i] = (byte)((qs[i] >> shift & 3) + (hMask[i] >> (group / 2) & 1) * 4);
+        return new(block->D, default, BlockQ3_K.Scale(block, group) - 32);
     }
 }
 
 readonly unsafe struct Q4_KDecoder : IGroupDecoder
 {
-    public static PanelFormat Format => PanelFormat.Int4Min;
+    public static PanelFormat Format => PanelFormat.Int4K;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static (Half Scale, Half Min) Decode(byte* row, int group, byte* codes)
+    public static GroupScales Decode(byte* row, int group, byte* codes)
     {
         BlockQ4_K* block = (BlockQ4_K*)row + group / 8;
         group %= 8;
         Vector256<byte> qs = Vector256.Load(block->Qs + group / 2 * 32);
         (group % 2 == 0 ? qs & Vector256.Create((byte)0xF) : qs >>> 4).Store(codes);
         (int scale, int min) = ScalesK4.Get(block->Scales, group);
-        return ((Half)((float)block->D * scale), (Half)((float)block->DMin * -min));
+        return new(block->D, block->DMin, scale, -min);
     }
 }
 
 readonly unsafe struct Q5_KDecoder : IGroupDecoder
 {
-    public static PanelFormat Format => PanelFormat.Int8Min;
+    public static PanelFormat Format => PanelFormat.Int5K;
 
-    public static (Half Scale, Half Min) Decode(byte* row, int group, byte* codes)
+    public static GroupScales Decode(byte* row, int group, byte* codes)
     {
         BlockQ5_K* block = (BlockQ5_K*)row + group / 8;
         group %= 8;
         byte* qs = block->Qs + group / 2 * 32;
         int shift = group % 2 * 4;
         for (int i = 0; i < 32; i++)
-            codes[i] = (byte)((qs[i] >> shift & 0xF | (block->Qh[i] >> group & 1) << 4) + 128);
+            codes[i] = (byte)(qs[i] >> shift & 0xF | (block->Qh[i] >> group & 1) << 4);
         (int scale, int min) = ScalesK4.Get(block->Scales, group);
-        return ((Half)((float)block->D * scale), (Half)((float)block->DMin * -min));
+        return new(block->D, block->DMin, scale, -min);
     }
 }
 
 readonly unsafe struct Q6_KDecoder : IGroupDecoder
 {
-    public static PanelFormat Format => PanelFormat.Int8G16;
+    public static PanelFormat Format => PanelFormat.Int6K;
 
-    public static (Half Scale, Half Min) Decode(byte* row, int group, byte* codes)
+    public static GroupScales Decode(byte* row, int group, byte* codes)
     {
         BlockQ6_K* block = (BlockQ6_K*)row + group / 16;
         group %= 16;
@@ -161,8 +161,8 @@ readonly unsafe struct Q6_KDecoder : IGroupDecoder
         byte* ql = block->Ql + half * 64 + quarter % 2 * 32 + odd * 16;
         byte* qh = block->Qh + half * 32 + odd * 16;
         for (int i = 0; i < 16; i++)
-            codes[i] = (byte)((ql[i] >> (quarter / 2 * 4) & 0xF | (qh[i] >> (quarter * 2) & 3) << 4) + 128 - 32);
-        return ((Half)((float)block->D * block->Scales[group]), default);
+            codes[i] = (byte)(ql[i] >> (quarter / 2 * 4) & 0xF | (qh[i] >> (quarter * 2) & 3) << 4);
+        return new(block->D, default, block->Scales[group]);
     }
 }
 
@@ -170,11 +170,11 @@ readonly unsafe struct IQ4_NLDecoder : IGroupDecoder
 {
     public static PanelFormat Format => PanelFormat.Int8;
 
-    public static (Half Scale, Half Min) Decode(byte* row, int group, byte* codes)
+    public static GroupScales Decode(byte* row, int group, byte* codes)
     {
         BlockIQ4_NL* block = (BlockIQ4_NL*)row + group;
         Nibbles.LookUp(block->Qs, codes);
-        return (block->D, default);
+        return new(block->D, default);
     }
 }
 
@@ -182,14 +182,14 @@ readonly unsafe struct IQ4_XSDecoder : IGroupDecoder
 {
     public static PanelFormat Format => PanelFormat.Int8;
 
-    public static (Half Scale, Half Min) Decode(byte* row, int group, byte* codes)
+    public static GroupScales Decode(byte* row, int group, byte* codes)
     {
         BlockIQ4_XS* block = (BlockIQ4_XS*)row + group / 8;
         group %= 8;
         Nibbles.LookUp(block->Qs + group * 16, codes);
         int low = block->ScalesL[group / 2] >> (group % 2 * 4) & 0xF;
         int high = block->ScalesH >> (group * 2) & 3;
-        return ((Half)((float)block->D * ((low | high << 4) - 32)), default);
+        return new((Half)((float)block->D * ((low | high << 4) - 32)), default);
     }
 }
 

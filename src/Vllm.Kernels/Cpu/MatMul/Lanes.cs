@@ -30,9 +30,14 @@ unsafe interface ILanes<TFloat, TInt>
 
     static abstract TInt Load(uint* source);
 
+    /// <summary>Widened.</summary>
+    static abstract TInt Load(sbyte* source);
+
     static abstract TInt Splat(int value);
 
     static abstract TInt And(TInt value, uint mask);
+
+    static abstract TInt Or(TInt a, TInt b);
 
     static abstract TInt ShiftLeft(TInt value, int numBits);
 
@@ -92,10 +97,17 @@ readonly unsafe struct Lanes512 : ILanes<Vector512<float>, Vector512<int>>
     public static Vector512<int> Load(uint* source) => Vector512.Load((int*)source);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<int> Load(sbyte* source) =>
+        Avx512F.ConvertToVector512Int32(Vector128.Load(source));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector512<int> Splat(int value) => Vector512.Create(value);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector512<int> And(Vector512<int> value, uint mask) => value & Vector512.Create((int)mask);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<int> Or(Vector512<int> a, Vector512<int> b) => a | b;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector512<int> ShiftLeft(Vector512<int> value, int numBits) => value << numBits;
@@ -155,10 +167,17 @@ readonly unsafe struct Lanes256 : ILanes<Vector256<float>, Vector256<int>>
     public static Vector256<int> Load(uint* source) => Vector256.Load((int*)source);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<int> Load(sbyte* source) =>
+        Avx2.ConvertToVector256Int32(source);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector256<int> Splat(int value) => Vector256.Create(value);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector256<int> And(Vector256<int> value, uint mask) => value & Vector256.Create((int)mask);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<int> Or(Vector256<int> a, Vector256<int> b) => a | b;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector256<int> ShiftLeft(Vector256<int> value, int numBits) => value << numBits;
@@ -220,10 +239,17 @@ readonly unsafe struct Lanes128 : ILanes<Vector128<float>, Vector128<int>>
     public static Vector128<int> Load(uint* source) => Vector128.Load((int*)source);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector128<int> Load(sbyte* source) =>
+        Vector128.WidenLower(Vector128.WidenLower(Vector128.CreateScalarUnsafe(*(int*)source).AsSByte()));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector128<int> Splat(int value) => Vector128.Create(value);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector128<int> And(Vector128<int> value, uint mask) => value & Vector128.Create((int)mask);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector128<int> Or(Vector128<int> a, Vector128<int> b) => a | b;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector128<int> ShiftLeft(Vector128<int> value, int numBits) => value << numBits;

@@ -20,6 +20,8 @@ sealed unsafe class MatMulKernel : IDisposable
     /// would cost as much.</summary>
     const int MaxElementsConvertedAlone = 4096;
 
+    const string Operation = "MATMUL";
+
     readonly WorkerTeam _team;
     readonly MatMulVariant[] _variants;
     readonly Dictionary<PanelFormat, MatMulVariant> _variantOf;
@@ -40,13 +42,23 @@ sealed unsafe class MatMulKernel : IDisposable
     {
         _team = team;
         _variants = MatMulVariant.CreateAll();
-        _variantOf = Choose(_variants, variantName ?? Environment.GetEnvironmentVariable("VLLM_KERNEL_MATMUL"));
+        variantName ??= Environment.GetEnvironmentVariable(KernelChoice.Variable(Operation));
+        _variantOf = Choose(_variants, variantName);
         _scratch = new NativeBuffer((long)team.NumWorkers * 2 * MatMulVariant.ScratchBytes);
         _self = new GCHandle<MatMulKernel>(this);
     }
 
     /// <summary>The variant that multiplies a format, for logs.</summary>
     public string VariantName(PanelFormat format) => _variantOf[format].Name;
+
+    /// <summary>Which variants run, and why: one where all formats have the same.</summary>
+    public IEnumerable<KernelChoice> Choices =>
+        from chosen in _variantOf
+        group chosen.Key by chosen.Value into formats
+        let supported = _variants.Where(variant => formats.Any(variant.Supports)).Select(variant => variant.Name)
+        let choice = KernelChoice.Of(Operation, formats.Key.Name, supported)
+        let names = string.Join(", ", formats.Select(format => format.Name))
+        select formats.Count() == _variantOf.Count ? choice : choice with { Reason = $"for {names}: {choice.Reason}" };
 
     /// <param name="x">[numRows, NumInputs] F32.</param>
     /// <param name="weight">[NumOutputs, NumInputs].</param>

@@ -41,7 +41,7 @@ unsafe struct PanelLoopArguments
 ///   for each chunk of blocks along K                  (the chunk stays in the L1 cache while all rows pass over it)
 ///     for each row block
 ///       sums = first chunk ? 0 : scratch
-///       for each block of the chunk: tile, prefetch
+///       for each block of the chunk, for each part of the block: tile, prefetch
 ///       (last chunk ? y : scratch) = sums
 /// </code>
 /// One row block or one chunk are the plain loops over panels or rows; a chunk cuts no sum apart, as fp32 sums wait in
@@ -54,13 +54,13 @@ unsafe struct PanelLoopArguments
 /// </summary>
 static class PanelLoopEmitter
 {
-    const int XChunk = 8, BlocksLeft = 16, WChunk = 24, PanelsLeft = 32, YPanel = 40; // locals; the tile owns [rsp]
-    const int LocalBytes = 64;
+    const int XChunk = 8, BlocksLeft = 16, WChunk = 24, PanelsLeft = 32, YPanel = 40; // below the constants
+    const int LocalBytes = TileEmitter.ConstantsOffset + TileEmitter.ConstantsBytes;
 
     /// <param name="a">Receives the code.</param>
     /// <param name="tile">What is done per block.</param>
     /// <param name="numRows">Rows of a small row block; large ones have one more.</param>
-    /// <param name="numPrefetches">Cache lines that a row block prefetches per block.</param>
+    /// <param name="numPrefetches">Cache lines that a row block prefetches per part.</param>
     public static void Emit(Assembler a, TileEmitter tile, int numRows, int numPrefetches)
     {
         Label panel = a.CreateLabel(), chunk = a.CreateLabel();
@@ -117,7 +117,7 @@ static class PanelLoopEmitter
 
     static void EmitRowBlocks(Assembler a, TileEmitter tile, int numRows, int numPrefetches, string countField)
     {
-        Label rowBlock = a.CreateLabel(), block = a.CreateLabel(), done = a.CreateLabel();
+        Label rowBlock = a.CreateLabel(), done = a.CreateLabel();
         a.mov(r12, Argument(countField));
         a.test(r12, r12);
         a.jz(done);
@@ -128,13 +128,7 @@ static class PanelLoopEmitter
         a.mov(rdx, Local(WChunk));
         a.mov(rcx, r13);
 
-        a.Label(ref block);
-        tile.EmitBlock(a, numRows, numPrefetches);
-        EmitAdvance(a, numRows, tile.BlockXBytes);
-        a.add(rdx, tile.Format.BlockBytes);
-        if (numPrefetches > 0) a.add(rbx, numPrefetches * 64);
-        a.dec(rcx);
-        a.jnz(block);
+        EmitBlocks(a, tile, numRows, numPrefetches);
 
         EmitStoreSums(a, tile, numRows);
         a.imul(rax, rsi, numRows);
@@ -145,6 +139,35 @@ static class PanelLoopEmitter
 
         a.Label(ref done);
         a.nop(); // a label needs an instruction
+    }
+
+    /// <summary>The loop over a chunk's blocks and their parts; r11 is the block's end.</summary>
+    static void EmitBlocks(Assembler a, TileEmitter tile, int numRows, int numPrefetches)
+    {
+        PanelFormat format = tile.Format;
+        bool hasParts = format.PartsPerBlock > 1;
+        Label block = a.CreateLabel(), part = a.CreateLabel();
+        a.Label(ref block);
+        if (hasParts)
+        {
+            tile.EmitEnterBlock(a);
+            a.lea(r11, __[rdx + format.BlockBytes]);
+            a.add(rdx, format.SuperBytes);
+            a.Label(ref part);
+        }
+
+        tile.EmitPart(a, numRows, numPrefetches);
+        EmitAdvance(a, numRows, tile.PartXBytes);
+        if (numPrefetches > 0) a.add(rbx, numPrefetches * 64);
+        a.add(rdx, format.PartBytes);
+        if (hasParts)
+        {
+            a.cmp(rdx, r11);
+            a.jne(part);
+        }
+
+        a.dec(rcx);
+        a.jnz(block);
     }
 
     static void EmitLoadSums(Assembler a, TileEmitter tile, int numRows)

@@ -112,20 +112,60 @@ static unsafe class PanelPacker
         where TDecoder : IGroupDecoder
     {
         PanelFormat format = TDecoder.Format;
-        int numLines = format.LinesPerGroup, groupsPerBlock = format.GroupsPerBlock, blockBytes = format.BlockBytes;
+        ReadOnlySpan<CodeLine> lines = format.CodeLines;
+        int groupsPerPart = format.GroupsPerPart, partsPerBlock = format.PartsPerBlock, partBytes = format.PartBytes;
+        int linesPerGroup = format.LinesPerGroup, blockBytes = format.BlockBytes, superBytes = format.SuperBytes;
+        int scaleOffset = format.ScaleOffset(0), scalesBytes = format.ScalesBytes;
+        int minDistance = format.MinOffset(0) - scaleOffset;
+        bool hasMin = format.HasMin, hasSuperScales = format.HasSuperScales;
         int numGroups = panels.NumInputs / format.GroupSize;
-        byte* codes = stackalloc byte[32];
-        for (int group = 0; group < numGroups; group++)
+        byte* unaligned = stackalloc byte[64];
+        byte* codes = (byte*)((nint)(unaligned + 31) & ~31); // a vector of them in one cache line
+        for (int group = 0; group < numGroups; block += blockBytes)
         {
-            (Half scale, Half min) = TDecoder.Decode(stored, group, codes);
-            int inBlock = group % groupsPerBlock;
-            uint* line = (uint*)block + column;
-            for (int u = 0; u < numLines; u++, line += PanelFormat.PanelColumns)
-                *line |= ((uint*)codes)[u] << (4 * inBlock);
-            ((Half*)(block + format.ScaleOffset(inBlock)))[column] = scale;
-            if (format.HasMin) ((Half*)(block + format.MinOffset(inBlock)))[column] = min;
-            if (inBlock == groupsPerBlock - 1) block += blockBytes;
+            byte* part = block + superBytes;
+            for (int p = 0; p < partsPerBlock; p++, part += partBytes)
+            {
+                for (int inPart = 0; inPart < groupsPerPart && group < numGroups; inPart++, group++)
+                {
+                    (Half scale, Half min, int scaleFactor, int minFactor) = TDecoder.Decode(stored, group, codes);
+                    WriteCodes(lines.Slice(inPart * linesPerGroup, linesPerGroup), part, column, (uint*)codes);
+                    byte* scales = part + scaleOffset + inPart * scalesBytes, mins = scales + minDistance;
+                    if (hasSuperScales)
+                    {
+                        ((Half*)block)[column] = scale;
+                        ((sbyte*)scales)[column] = (sbyte)scaleFactor;
+                        if (!hasMin) continue;
+                        ((Half*)(block + PanelFormat.SuperMinOffset))[column] = min;
+                        ((sbyte*)mins)[column] = (sbyte)minFactor;
+                    }
+                    else
+                    {
+                        ((Half*)scales)[column] = scale;
+                        if (hasMin) ((Half*)mins)[column] = min;
+                    }
+                }
+            }
         }
+    }
+
+    /// <summary>Writes a group's codes, four to a line.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    static void WriteCodes(ReadOnlySpan<CodeLine> lines, byte* part, int column, uint* codes)
+    {
+        if (lines[0].ExtraMask != 0)
+        {
+            for (int u = 0; u < lines.Length; u++) lines[u].Write(part, column, codes[u]);
+            return;
+        }
+
+        // Base bits alone: all lines of a group have one field and follow each other.
+        uint* line = (uint*)(part + lines[0].BaseOffset) + column;
+        int numLines = lines.Length, factorBits = lines[0].FactorBits;
+        if (lines[0].BaseMask == uint.MaxValue)
+            for (int u = 0; u < numLines; u++) line[u * PanelFormat.PanelColumns] = codes[u];
+        else
+            for (int u = 0; u < numLines; u++) line[u * PanelFormat.PanelColumns] |= codes[u] << factorBits;
     }
 
     /// <summary>target[word][column] = row column, word; a word is an fp32 or two bf16. In pieces that stay in

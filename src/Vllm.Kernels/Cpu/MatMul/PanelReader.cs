@@ -15,22 +15,22 @@ static unsafe class PanelReader
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
-    static void ReadCodes(PanelFormat format, byte* block, int column, Span<float> row)
+    static void ReadCodes(PanelFormat format, byte* panel, int column, Span<float> row)
     {
+        int linesPerGroup = format.LinesPerGroup, groupsPerPart = format.GroupsPerPart;
         for (int first = 0, group = 0; first < row.Length; first += format.GroupSize, group++)
         {
-            int inBlock = group % format.GroupsPerBlock;
-            float scale = (float)((Half*)(block + format.ScaleOffset(inBlock)))[column];
-            float min = format.HasMin ? (float)((Half*)(block + format.MinOffset(inBlock)))[column] : 0;
-            uint mask = format.CodeBits == 8 ? 0xFFu : 0xFu;
-            for (int u = 0; u < format.LinesPerGroup; u++)
+            (int partIndex, int inPart) = Math.DivRem(group, groupsPerPart);
+            (int blockIndex, int inBlock) = Math.DivRem(partIndex, format.PartsPerBlock);
+            byte* block = panel + (nint)blockIndex * format.BlockBytes;
+            byte* part = block + format.SuperBytes + inBlock * format.PartBytes;
+            (float scale, float min) = GroupScales.Read(format, block, part, inPart, column);
+            for (int u = 0; u < linesPerGroup; u++)
             {
-                uint codes = ((uint*)block)[u * PanelFormat.PanelColumns + column] >> (4 * inBlock);
+                uint codes = format.CodeLines[inPart * linesPerGroup + u].Read(part, column);
                 for (int i = 0; i < 4; i++)
-                    row[first + 4 * u + i] = ((int)(codes >> (8 * i) & mask) - format.CodeOffset) * scale + min;
+                    row[first + 4 * u + i] = ((int)(codes >> (8 * i) & 0xFF) - format.CodeOffset) * scale + min;
             }
-
-            if (inBlock == format.GroupsPerBlock - 1) block += format.BlockBytes;
         }
     }
 

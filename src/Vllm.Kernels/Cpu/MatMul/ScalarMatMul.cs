@@ -26,32 +26,37 @@ sealed unsafe class ScalarMatMul : MatMulVariant
         }
     }
 
-    static float DotCodes(PanelFormat format, byte* x, byte* block, int numBlocks, int column)
+    static float DotCodes(PanelFormat format, byte* x, byte* w, int numBlocks, int column)
     {
         float sum = 0;
-        for (int b = 0; b < numBlocks; b++, block += format.BlockBytes)
+        for (int b = 0; b < numBlocks; b++, w += format.BlockBytes)
         {
-            for (int group = 0; group < format.GroupsPerBlock; group++, x += format.GroupSize + GroupTail.SizeBytes)
+            for (int p = 0; p < format.PartsPerBlock; p++)
             {
-                GroupTail* tail = (GroupTail*)(x + format.GroupSize);
-                int dot = tail->MinusSum * format.CodeOffset;
-                for (int k = 0; k < format.GroupSize; k++)
-                    dot += Code(format, block, group, k, column) * ((sbyte*)x)[k];
-                float scaled = dot * (float)((Half*)(block + format.ScaleOffset(group)))[column];
-                sum = MathF.FusedMultiplyAdd(scaled, tail->Scale, sum);
-                if (!format.HasMin) continue;
-                float min = (float)((Half*)(block + format.MinOffset(group)))[column];
-                sum = MathF.FusedMultiplyAdd(min, tail->ScaledSum, sum);
+                for (int group = 0; group < format.GroupsPerPart; group++)
+                {
+                    sum = AddGroup(format, x, w, w + format.SuperBytes + p * format.PartBytes, group, column, sum);
+                    x += format.GroupSize + GroupTail.SizeBytes;
+                }
             }
         }
 
         return sum;
     }
 
-    static int Code(PanelFormat format, byte* block, int group, int k, int column)
+    static float AddGroup(PanelFormat format, byte* x, byte* block, byte* part, int group, int column, float sum)
     {
-        byte codes = block[k / 4 * PanelFormat.LineBytes + column * 4 + k % 4];
-        return format.CodeBits == 8 ? codes : codes >> (4 * group) & 0xF;
+        GroupTail* tail = (GroupTail*)(x + format.GroupSize);
+        int dot = tail->MinusSum * format.CodeOffset;
+        for (int u = 0; u < format.LinesPerGroup; u++)
+        {
+            uint codes = format.CodeLines[group * format.LinesPerGroup + u].Read(part, column);
+            for (int i = 0; i < 4; i++) dot += (int)(codes >> (8 * i) & 0xFF) * ((sbyte*)x)[4 * u + i];
+        }
+
+        (float scale, float min) = GroupScales.Read(format, block, part, group, column);
+        sum = MathF.FusedMultiplyAdd(dot * scale, tail->Scale, sum);
+        return format.HasMin ? MathF.FusedMultiplyAdd(min, tail->ScaledSum, sum) : sum;
     }
 
     static float DotFloats(PanelFormat format, byte* x, byte* w, int numBlocks, int column)

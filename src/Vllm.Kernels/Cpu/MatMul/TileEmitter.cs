@@ -5,33 +5,48 @@ using static Iced.Intel.AssemblerRegisters;
 namespace Vllm.Kernels.Cpu.MatMul;
 
 /// <summary>
-/// Emits the inner part of a product: one block of a panel by a few rows, sums in registers. What is around it, loops
-/// over blocks, rows and panels, is <see cref="PanelLoopEmitter"/>'s.
+/// Emits the inner part of a product: one part of a block of a panel by a few rows, sums in registers. What is around
+/// it, loops over parts, blocks, rows and panels, is <see cref="PanelLoopEmitter"/>'s.
 /// <code>
-/// rdi   row 0 of x at the block      rsi   bytes from row to row
+/// rdi   row 0 of x at the part       rsi   bytes from row to row
 /// r10   row 3    r11   row 6    rax   row 9
-/// rdx   the block                    rbx   what to prefetch
+/// rdx   the part                     rbx   what to prefetch
 /// sum of row m, columns 16n..16n+15: zmm[FirstSum + 2m + n]
-/// [rsp] a constant of the tile's own
+/// [rsp + ConstantsOffset ...] the tile's own
 /// </code>
 /// </summary>
 abstract class TileEmitter(PanelFormat format)
 {
+    /// <summary>Where the tile's constants begin, from rsp.</summary>
+    public const int ConstantsOffset = 64;
+
+    /// <summary>All fields' super-scales and mins, and smaller ones.</summary>
+    public const int ConstantsBytes = 64 + 5 * PanelFormat.LineBytes;
+
     public PanelFormat Format { get; } = format;
 
     /// <summary>The most rows whose sums fit the registers.</summary>
     public abstract int MaxRows { get; }
 
+    /// <summary>Vector multiplications of a part and a row.</summary>
+    public abstract int ProductsPerRow { get; }
+
+    /// <summary>Bytes of x that a part covers.</summary>
+    public abstract int PartXBytes { get; }
+
     /// <summary>Bytes of x that a block covers.</summary>
-    public abstract int BlockXBytes { get; }
+    public int BlockXBytes => Format.PartsPerBlock * PartXBytes;
 
     /// <summary>Loads constants; may use rax.</summary>
     public virtual void EmitConstants(Assembler a) { }
 
+    /// <summary>What is done at the begin of a block of several parts; rdx is the block.</summary>
+    public virtual void EmitEnterBlock(Assembler a) { }
+
     /// <summary>First register of the sums.</summary>
     protected abstract int FirstSum(int numRows);
 
-    public abstract void EmitBlock(Assembler a, int numRows, int numPrefetches);
+    public abstract void EmitPart(Assembler a, int numRows, int numPrefetches);
 
     public AssemblerRegisterZMM Sum(int numRows, int row, int half) =>
         Registers.Zmm[FirstSum(numRows) + 2 * row + half];
@@ -54,10 +69,11 @@ abstract class TileEmitter(PanelFormat format)
         return (row % 3) switch { 0 => third + 0, 1 => third + rsi, _ => third + rsi * 2 };
     }
 
-    /// <summary>Spreads the block's prefetches over its steps.</summary>
+    /// <summary>Spreads the part's prefetches over its steps. They go to L2: on Zen 4, Q8_0 by 8 rows lost a third with
+    /// prefetches to L1, as those hold the few buffers for lines under way.</summary>
     protected static void EmitPrefetches(Assembler a, int num, int step, int numSteps)
     {
-        for (int i = num * step / numSteps; i < num * (step + 1) / numSteps; i++) a.prefetcht0(__[rbx + i * 64]);
+        for (int i = num * step / numSteps; i < num * (step + 1) / numSteps; i++) a.prefetcht1(__[rbx + i * 64]);
     }
 }
 
@@ -73,11 +89,13 @@ sealed class FloatTile(PanelFormat format) : TileEmitter(format)
 {
     public override int MaxRows => 12;
 
-    public override int BlockXBytes => sizeof(float);
+    public override int ProductsPerRow => 2;
+
+    public override int PartXBytes => sizeof(float);
 
     protected override int FirstSum(int numRows) => 0;
 
-    public override void EmitBlock(Assembler a, int numRows, int numPrefetches)
+    public override void EmitPart(Assembler a, int numRows, int numPrefetches)
     {
         EmitPrefetches(a, numPrefetches, 0, 1);
         for (int half = 0; half < 2; half++)
@@ -109,11 +127,13 @@ sealed class BF16Tile() : TileEmitter(PanelFormat.BF16)
 
     public override int MaxRows => 12;
 
-    public override int BlockXBytes => PairsPerBlock * 4;
+    public override int ProductsPerRow => 2 * PairsPerBlock;
+
+    public override int PartXBytes => PairsPerBlock * 4;
 
     protected override int FirstSum(int numRows) => 0;
 
-    public override void EmitBlock(Assembler a, int numRows, int numPrefetches)
+    public override void EmitPart(Assembler a, int numRows, int numPrefetches)
     {
         for (int pair = 0; pair < PairsPerBlock; pair++)
         {

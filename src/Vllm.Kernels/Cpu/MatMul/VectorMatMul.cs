@@ -51,18 +51,20 @@ sealed unsafe class VectorMatMul<TLanes, TFloat, TInt> : MatMulVariant
     static void OneRowOfCodes(PanelFormat format, byte* x, byte* w, int numBlocks, float* y)
     {
         Codes codes = new(format);
+        int numParts = numBlocks * format.PartsPerBlock;
         for (int column = 0; column < Columns; column += TLanes.Count)
         {
             TFloat sum = TLanes.Splat(0f);
-            byte* block = w, xGroup = x;
-            for (int b = 0; b < numBlocks; b++, block += codes.BlockBytes)
+            byte* block = w, part = w, xGroup = x;
+            for (int p = 0; p < numParts; p++, part += codes.PartBytes)
             {
-                for (int group = 0; group < codes.GroupsPerBlock; group++, xGroup += codes.XGroupBytes)
+                if (codes.StartsBlock(p)) block = codes.EnterBlock(ref part);
+                for (int group = 0; group < codes.GroupsPerPart; group++, xGroup += codes.XGroupBytes)
                 {
                     TInt dot = codes.Start(xGroup);
-                    for (int line = 0; line < codes.NumLines; line++)
-                        dot = TLanes.Dot(dot, codes.Load(block, group, line, column), ((int*)xGroup)[line]);
-                    (TFloat scale, TFloat min) = codes.Scales(block, group, column);
+                    for (int line = 0; line < codes.LinesPerGroup; line++)
+                        dot = TLanes.Dot(dot, codes.Load(part, group, line, column), ((int*)xGroup)[line]);
+                    (TFloat scale, TFloat min) = codes.Scales(block, part, group, column);
                     sum = codes.Add(sum, dot, scale, min, xGroup);
                 }
             }
@@ -76,26 +78,28 @@ sealed unsafe class VectorMatMul<TLanes, TFloat, TInt> : MatMulVariant
         PanelFormat format, byte* x, nint xStride, byte* w, int numBlocks, float* y, nint yStride)
     {
         Codes codes = new(format);
+        int numParts = numBlocks * format.PartsPerBlock;
         for (int column = 0; column < Columns; column += TLanes.Count)
         {
             TFloat sum0 = TLanes.Splat(0f), sum1 = sum0, sum2 = sum0, sum3 = sum0;
-            byte* block = w, x0 = x;
-            for (int b = 0; b < numBlocks; b++, block += codes.BlockBytes)
+            byte* block = w, part = w, x0 = x;
+            for (int p = 0; p < numParts; p++, part += codes.PartBytes)
             {
-                for (int group = 0; group < codes.GroupsPerBlock; group++, x0 += codes.XGroupBytes)
+                if (codes.StartsBlock(p)) block = codes.EnterBlock(ref part);
+                for (int group = 0; group < codes.GroupsPerPart; group++, x0 += codes.XGroupBytes)
                 {
                     byte* x1 = x0 + xStride, x2 = x1 + xStride, x3 = x2 + xStride;
                     TInt dot0 = codes.Start(x0), dot1 = codes.Start(x1), dot2 = codes.Start(x2), dot3 = codes.Start(x3);
-                    for (int line = 0; line < codes.NumLines; line++)
+                    for (int line = 0; line < codes.LinesPerGroup; line++)
                     {
-                        TInt weights = codes.Load(block, group, line, column);
+                        TInt weights = codes.Load(part, group, line, column);
                         dot0 = TLanes.Dot(dot0, weights, ((int*)x0)[line]);
                         dot1 = TLanes.Dot(dot1, weights, ((int*)x1)[line]);
                         dot2 = TLanes.Dot(dot2, weights, ((int*)x2)[line]);
                         dot3 = TLanes.Dot(dot3, weights, ((int*)x3)[line]);
                     }
 
-                    (TFloat scale, TFloat min) = codes.Scales(block, group, column);
+                    (TFloat scale, TFloat min) = codes.Scales(block, part, group, column);
                     sum0 = codes.Add(sum0, dot0, scale, min, x0);
                     sum1 = codes.Add(sum1, dot1, scale, min, x1);
                     sum2 = codes.Add(sum2, dot2, scale, min, x2);
@@ -152,31 +156,69 @@ sealed unsafe class VectorMatMul<TLanes, TFloat, TInt> : MatMulVariant
     /// <summary>A quantized format's numbers in locals, and what is done with them.</summary>
     readonly struct Codes(PanelFormat format)
     {
-        public readonly int BlockBytes = format.BlockBytes;
-        public readonly int GroupsPerBlock = format.GroupsPerBlock;
-        public readonly int NumLines = format.LinesPerGroup;
+        public readonly int PartBytes = format.PartBytes;
+        public readonly int GroupsPerPart = format.GroupsPerPart;
+        public readonly int LinesPerGroup = format.LinesPerGroup;
         public readonly int XGroupBytes = format.GroupSize + GroupTail.SizeBytes;
+        readonly CodeLine[] _lines = format.CodeLines;
+        readonly int _partsPerBlock = format.PartsPerBlock;
+        readonly int _superBytes = format.SuperBytes;
+        readonly int _scalesBytes = format.ScalesBytes;
         readonly int _tailOffset = format.GroupSize;
         readonly int _scaleOffset = format.ScaleOffset(0);
         readonly int _minOffset = format.MinOffset(0);
         readonly int _codeOffset = format.CodeOffset;
-        readonly uint _mask = format.CodeBits == 8 ? 0xFFFFFFFF : 0x0F0F0F0F;
+        readonly bool _hasWholeBytes = format.CodeBits == 8;
+        readonly bool _hasSuperScales = format.HasSuperScales;
         readonly bool _hasMin = format.HasMin;
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public bool StartsBlock(int part) => (part & (_partsPerBlock - 1)) == 0; // 1 or 4
+
+        /// <summary>Steps over the super-scales.</summary>
+        /// <returns>Where they stand.</returns>
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public byte* EnterBlock(ref byte* part)
+        {
+            byte* block = part;
+            part += _superBytes;
+            return block;
+        }
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public TInt Start(byte* xGroup) => TLanes.Splat(((GroupTail*)(xGroup + _tailOffset))->MinusSum * _codeOffset);
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public TInt Load(byte* block, int group, int line, int column) =>
-            TLanes.And(TLanes.ShiftRight(TLanes.Load((uint*)block + line * Columns + column), 4 * group), _mask);
+        public TInt Load(byte* part, int group, int lineInGroup, int column)
+        {
+            ref CodeLine line = ref _lines[group * LinesPerGroup + lineInGroup];
+            TInt codes = TLanes.Load((uint*)(part + line.BaseOffset) + column);
+            if (_hasWholeBytes) return codes;
+            codes = TLanes.And(codes, line.BaseMask);
+            if (line.ExtraMask != 0)
+            {
+                TInt extra = TLanes.Load((uint*)(part + line.ExtraOffset) + column);
+                int shift = line.ExtraShift;
+                extra = shift >= 0 ? TLanes.ShiftRight(extra, shift) : TLanes.ShiftLeft(extra, -shift);
+                codes = TLanes.Or(codes, TLanes.And(extra, line.ExtraMask));
+            }
+
+            return TLanes.ShiftRight(codes, line.FactorBits);
+        }
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public (TFloat Scale, TFloat Min) Scales(byte* block, int group, int column)
+        public (TFloat Scale, TFloat Min) Scales(byte* block, byte* part, int group, int column)
         {
-            Half* scales = (Half*)(block + _scaleOffset + group * PanelFormat.ScalesBytes) + column;
-            Half* mins = (Half*)(block + _minOffset + group * PanelFormat.ScalesBytes) + column;
-            return (TLanes.Load(scales), _hasMin ? TLanes.Load(mins) : default!);
+            byte* scales = part + _scaleOffset + group * _scalesBytes, mins = part + _minOffset + group * _scalesBytes;
+            if (!_hasSuperScales)
+                return (TLanes.Load((Half*)scales + column), _hasMin ? TLanes.Load((Half*)mins + column) : default!);
+            return (Product(block, scales, column),
+                _hasMin ? Product(block + PanelFormat.SuperMinOffset, mins, column) : default!);
         }
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        static TFloat Product(byte* halves, byte* factors, int column) => TLanes.Multiply(
+            TLanes.Load((Half*)halves + column), TLanes.ToFloat(TLanes.Load((sbyte*)factors + column)));
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public TFloat Add(TFloat sum, TInt dot, TFloat scale, TFloat min, byte* xGroup)

@@ -36,6 +36,11 @@ public abstract class SamplingKernels
     /// <summary>The forced variant or the first one that runs here.</summary>
     public static SamplingKernels Default { get; } = Choose(Environment.GetEnvironmentVariable("VLLM_KERNEL_SAMPLING"));
 
+    internal static KernelChoice Choice => KernelChoice.Of(
+        "SAMPLING",
+        Variants.First(variant => variant.Kernels == Default).Name,
+        Variants.Where(variant => variant.IsSupported).Select(variant => variant.Name));
+
     static SamplingKernels Choose(string? forced) =>
         Variants.FirstOrDefault(v => v.IsSupported && (string.IsNullOrEmpty(forced) || v.Name == forced))?.Kernels
         ?? throw new ArgumentException(
