@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using System.Reflection;
 using System.Runtime.Loader;
 
@@ -5,8 +6,15 @@ namespace Vllm.Engine;
 
 /// <summary>Makes a <see cref="LogitsProcessor"/> by name: <c>Namespace.Type, path/to/assembly.dll</c>. The assembly's
 /// own dependencies are found beside it.</summary>
+[UnconditionalSuppressMessage("Trimming", "IL2026", Justification = NotTrimmed)]
+[UnconditionalSuppressMessage("Trimming", "IL2067", Justification = NotTrimmed)]
+[UnconditionalSuppressMessage("Trimming", "IL2070", Justification = NotTrimmed)]
 public static class LogitsProcessorLoader
 {
+    /// <summary>A trimmed program lacks what only the user's code calls: such a call ends its request with the missing
+    /// member's name, as docs/logits-processors.md says.</summary>
+    const string NotTrimmed = "The user's assembly was not trimmed; what it misses in a trimmed program is named at the call.";
+
     /// <exception cref="ArgumentException">There is no such processor; says what was found.</exception>
     public static LogitsProcessor Load(string name)
     {
@@ -52,6 +60,7 @@ public static class LogitsProcessorLoader
     }
 
     /// <summary>What the program has itself comes from there, so that both sides mean the same types.</summary>
+    [UnconditionalSuppressMessage("Trimming", "IL2026", Justification = NotTrimmed)]
     sealed class PluginContext(string path) : AssemblyLoadContext(name: path)
     {
         readonly AssemblyDependencyResolver _resolver = new(path);
