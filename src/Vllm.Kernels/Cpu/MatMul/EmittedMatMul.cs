@@ -21,13 +21,10 @@ sealed unsafe class EmittedMatMul : MatMulVariant
     /// 20 KB are equal.</summary>
     const int ChunkPrefetchBytes = 16 << 10;
 
-    /// <summary>Ahead of a single row block, whose weights are one sequential stream.</summary>
+    /// <summary>Ahead of a single row block, whose weights are one sequential stream; 2 to 16 KB are equal. Without
+    /// prefetches one thread alone is faster by some formats, but decode steps of two threads lose up to 20 %
+    /// (Zen 4).</summary>
     const int StreamPrefetchBytes = 4 << 10;
-
-    /// <summary>Vector multiplications per cache line of weights up to which a single row block is left to the
-    /// hardware's prefetcher: it keeps up with memory by itself, and with prefetches Q4_K by 1 row lost 8 % and bf16 by
-    /// 4 rows a third. Beyond, the window of instructions is too short: Q6_K by 6 rows lost 15 %. (Zen 4)</summary>
-    const int MaxProductsPerLineUnaided = 9;
 
     readonly KernelCompiler _compiler = new();
     readonly ConcurrentDictionary<(PanelFormat Format, int NumRows, int NumPrefetches), nint> _kernels = new();
@@ -61,18 +58,15 @@ sealed unsafe class EmittedMatMul : MatMulVariant
             PrefetchBytes = isChunked ? ChunkPrefetchBytes : numRowBlocks == 1 ? StreamPrefetchBytes : panelBytes,
             Scratch = (byte*)scratch,
         };
-        nint kernel = Kernel(format, numRows, NumPrefetches(tile, product.NumRows, numRowBlocks));
+        nint kernel = Kernel(format, numRows, NumPrefetches(format, numRowBlocks));
         ((delegate* unmanaged<PanelLoopArguments*, void>)kernel)(&arguments);
     }
 
     public override void Dispose() => _compiler.Dispose();
 
     /// <summary>Cache lines that each row block prefetches per part: its share of a part.</summary>
-    static int NumPrefetches(TileEmitter tile, int numRows, int numRowBlocks)
+    static int NumPrefetches(PanelFormat format, int numRowBlocks)
     {
-        PanelFormat format = tile.Format;
-        bool isUnaided = tile.ProductsPerRow * numRows * 64 <= MaxProductsPerLineUnaided * format.PartBytes;
-        if (numRowBlocks == 1 && isUnaided) return 0;
         int bytesPerPrefetch = 64 * numRowBlocks * format.PartsPerBlock;
         return (format.BlockBytes + bytesPerPrefetch - 1) / bytesPerPrefetch;
     }

@@ -38,9 +38,6 @@ sealed class IntegerTile(PanelFormat format) : TileEmitter(format)
 
     public override int MaxRows => 6;
 
-    public override int ProductsPerRow =>
-        2 * (Format.CodeLines.Length + Format.GroupsPerPart * (Format.HasMin ? 3 : 2));
-
     public override int PartXBytes => Format.GroupsPerPart * GroupXBytes;
 
     int SuperMinsOffset => SuperScalesOffset + _fields.Length * PanelFormat.LineBytes;

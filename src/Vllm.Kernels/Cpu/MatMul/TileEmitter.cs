@@ -28,9 +28,6 @@ abstract class TileEmitter(PanelFormat format)
     /// <summary>The most rows whose sums fit the registers.</summary>
     public abstract int MaxRows { get; }
 
-    /// <summary>Vector multiplications of a part and a row.</summary>
-    public abstract int ProductsPerRow { get; }
-
     /// <summary>Bytes of x that a part covers.</summary>
     public abstract int PartXBytes { get; }
 
@@ -89,8 +86,6 @@ sealed class FloatTile(PanelFormat format) : TileEmitter(format)
 {
     public override int MaxRows => 12;
 
-    public override int ProductsPerRow => 2;
-
     public override int PartXBytes => sizeof(float);
 
     protected override int FirstSum(int numRows) => 0;
@@ -126,8 +121,6 @@ sealed class BF16Tile() : TileEmitter(PanelFormat.BF16)
     const int PairsPerBlock = 4;
 
     public override int MaxRows => 12;
-
-    public override int ProductsPerRow => 2 * PairsPerBlock;
 
     public override int PartXBytes => PairsPerBlock * 4;
 
