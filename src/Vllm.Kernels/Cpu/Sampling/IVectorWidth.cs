@@ -174,6 +174,20 @@ static unsafe class Lanes
         }
         return count;
     }
+
+    /// <summary>Copies the lanes whose bit is set, one after another, with their ids; returns how many.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static int Collect(uint mask, float* source, int firstId, float* values, int* ids)
+    {
+        int count = 0;
+        for (; mask != 0; mask &= mask - 1)
+        {
+            int lane = BitOperations.TrailingZeroCount(mask);
+            values[count] = source[lane];
+            ids[count++] = firstId + lane;
+        }
+        return count;
+    }
 }
 
 /// <summary>AVX2 and FMA.</summary>
@@ -234,17 +248,8 @@ readonly unsafe struct Width256 : IVectorWidth<Vector256<float>>
     public static bool AnyGreater(Vector256<float> a, Vector256<float> b) => Vector256.GreaterThanAny(a, b);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static int Collect(float* source, Vector256<float> bound, int firstId, float* values, int* ids)
-    {
-        int count = 0;
-        for (uint mask = MaskAtLeast(Load(source), bound); mask != 0; mask &= mask - 1)
-        {
-            int lane = BitOperations.TrailingZeroCount(mask);
-            values[count] = source[lane];
-            ids[count++] = firstId + lane;
-        }
-        return count;
-    }
+    public static int Collect(float* source, Vector256<float> bound, int firstId, float* values, int* ids) =>
+        Lanes.Collect(MaskAtLeast(Load(source), bound), source, firstId, values, ids);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static int CollectBetween(
@@ -320,17 +325,8 @@ readonly unsafe struct Width128 : IVectorWidth<Vector128<float>>
     public static bool AnyGreater(Vector128<float> a, Vector128<float> b) => Vector128.GreaterThanAny(a, b);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static int Collect(float* source, Vector128<float> bound, int firstId, float* values, int* ids)
-    {
-        int count = 0;
-        for (uint mask = MaskAtLeast(Load(source), bound); mask != 0; mask &= mask - 1)
-        {
-            int lane = BitOperations.TrailingZeroCount(mask);
-            values[count] = source[lane];
-            ids[count++] = firstId + lane;
-        }
-        return count;
-    }
+    public static int Collect(float* source, Vector128<float> bound, int firstId, float* values, int* ids) =>
+        Lanes.Collect(MaskAtLeast(Load(source), bound), source, firstId, values, ids);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static int CollectBetween(
