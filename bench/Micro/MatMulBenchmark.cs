@@ -68,15 +68,14 @@ static class MatMulBenchmark
             foreach (Shape shape in (Shape[])[.. model.Layer, model.Head])
             {
                 if (shapeNames.Length > 0 && !shapeNames.Contains(shape.Name)) continue;
-                PackedWeight[] copies = Create(shape, type, dtype);
+                using var arena = new NativeArena();
+                PackedWeight[] copies = Create(arena, shape, type, dtype);
                 foreach (int numRows in rowCounts)
                 {
                     if (shape == model.Head && numRows > MaxHeadRows) continue;
                     double inAll = Report(shape, numRows, copies, peak) * (shape == model.Head ? 1 : model.NumLayers);
                     seconds[numRows] = seconds.GetValueOrDefault(numRows) + inAll;
                 }
-
-                foreach (PackedWeight weight in copies) weight.Dispose();
             }
 
             foreach ((int numRows, double inAll) in seconds)
@@ -88,11 +87,11 @@ static class MatMulBenchmark
             }
         }
 
-        PackedWeight[] Create(Shape shape, GgmlType type, DType dtype)
+        PackedWeight[] Create(NativeArena arena, Shape shape, GgmlType type, DType dtype)
         {
             var matrix = new RandomMatrix(type, shape.NumOutputs, shape.NumInputs);
             List<PackedWeight> copies = [];
-            do copies.Add(PackedWeight.Create(team, [matrix], default, dtype));
+            do copies.Add(PackedWeight.Create(team, [matrix], default, dtype, arena));
             while (copies.Sum(copy => copy.SizeBytes) < BytesInTurn);
             return [.. copies];
         }

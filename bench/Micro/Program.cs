@@ -9,7 +9,7 @@ using Vllm.Micro;
 //   pack   [formats] [threads]           packing of SmolLM2's weights
 //   team   [threads] [busy processes]    fork/join and barrier of the worker team; steps beside other processes
 //   small                                the operations between the products, and the host tier's codec
-//   step   [MODEL] [threads] [decode steps] [prefills]    what each operation takes of a decode step and of a prefill
+//   step   [MODEL] [threads] [decode steps] [prefills] [requests]   what each operation takes of a decode step and a prefill
 //   tokenizer [MODEL] [FILES]            encoding and decoding on one thread; default: prose and code of this repository
 //   sampler [MODEL] [threads]            choosing tokens, by itself and as a share of a decode step
 //   engine [REQUESTS] [MODEL]            what a decode step costs besides the model
@@ -37,7 +37,7 @@ switch (Argument(0, ""))
         return 0;
     case "step":
         StepBenchmark.Run(Argument(1, "models/SmolLM2-135M-Instruct.Q4_1.gguf"), Threads(2),
-            int.Parse(Argument(3, "200")), int.Parse(Argument(4, "20")));
+            int.Parse(Argument(3, "200")), int.Parse(Argument(4, "20")), int.Parse(Argument(5, "32")));
         return 0;
     case "tokenizer":
         TokenizerBenchmark.Run(Argument(1, "models/SmolLM2-135M-Instruct.Q4_1.gguf"), [.. args.Skip(2)]);

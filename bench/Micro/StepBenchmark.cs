@@ -10,11 +10,10 @@ using Vllm.Models.Loading;
 
 namespace Vllm.Micro;
 
-/// <summary>What each operation takes of a decode step of many requests and of a prefill.</summary>
+/// <summary>What each operation takes of a decode step and of a prefill.</summary>
 static class StepBenchmark
 {
     const int MaxModelLen = 2048;
-    const int NumRequests = 32;
     const int NumContextTokens = 100;
     const int NumPrefillTokens = 512;
     const int NumWarmupSteps = 20;
@@ -22,14 +21,14 @@ static class StepBenchmark
     /// <summary>Everything that is neither product, attention nor choosing tokens.</summary>
     static readonly string[] Small = ["norm", "rotary and KV write", "gated activation", "gather", "embedding"];
 
-    public static void Run(string model, int numThreads, int numDecodeSteps, int numPrefills)
+    public static void Run(string model, int numThreads, int numDecodeSteps, int numPrefills, int numRequests)
     {
-        using Bench bench = new(model, numThreads);
+        using Bench bench = new(model, numThreads, numRequests);
         var random = new Random(1);
-        for (int i = 0; i < NumRequests; i++)
+        for (int i = 0; i < numRequests; i++)
             bench.Add($"{i}", Prompt(NumContextTokens), numOutputTokens: NumWarmupSteps + numDecodeSteps);
         for (int i = 0; i < NumWarmupSteps; i++) bench.Step(); // the first are the prefill
-        Report($"decode, {NumRequests} requests, contexts of {NumContextTokens + NumWarmupSteps} tokens and more",
+        Report($"decode, {numRequests} requests, contexts of {NumContextTokens + NumWarmupSteps} tokens and more",
             [.. Enumerable.Range(0, numDecodeSteps).Select(_ => bench.Step())]);
 
         bench.Finish();
@@ -74,14 +73,14 @@ static class StepBenchmark
         readonly TimedDevice _device;
         readonly List<Request> _finished = [];
 
-        public Bench(string model, int numThreads)
+        public Bench(string model, int numThreads, int numRequests)
         {
             LoadedEngine engine = EngineLoader.Load(new EngineOptions
             {
                 Model = model,
                 MaxModelLen = MaxModelLen,
-                MaxNumSeqs = NumRequests,
-                MaxNumBatchedTokens = NumRequests * NumContextTokens,
+                MaxNumSeqs = numRequests,
+                MaxNumBatchedTokens = Math.Max(numRequests * NumContextTokens, NumPrefillTokens),
                 NumThreads = numThreads,
                 EnablePrefixCaching = false,
             }, progress: null);
@@ -98,7 +97,7 @@ static class StepBenchmark
             _device.Products[(shape.HiddenSize, shape.IntermediateSize)] = "down";
             LanguageModel network = ModelRegistry.Create(new ModelContext(
                 shape, _device, new WeightLoader(checkpoint, _device, config.Dtype), MaxModelLen,
-                config.Options.MaxNumBatchedTokens, NumRequests));
+                config.Options.MaxNumBatchedTokens, numRequests));
             _runner = new ModelRunner(config, network, _device, _device.CreateKvCache(new(
                 shape.NumHiddenLayers, config.NumBlocks, config.BlockSize, shape.NumKvHeads, shape.HeadDim, config.Dtype)));
             _scheduler = engine.Scheduler;

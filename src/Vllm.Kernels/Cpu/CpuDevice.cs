@@ -15,6 +15,7 @@ namespace Vllm.Kernels.Cpu;
 public sealed class CpuDevice : Device
 {
     readonly List<NativeBuffer> _buffers = [];
+    readonly NativeArena _weights = new();
     readonly WorkerTeam _team;
     readonly MatMulKernel _matMul;
     readonly AttentionKernel _attention;
@@ -56,7 +57,7 @@ public sealed class CpuDevice : Device
     }
 
     public override Weight CreateWeight(IReadOnlyList<StoredMatrix> parts, ReadOnlySpan<float> bias, DType dtype) =>
-        PackedWeight.Create(_team, parts, bias, dtype);
+        PackedWeight.Create(_team, parts, bias, dtype, _weights);
 
     public override KvCache CreateKvCache(KvCacheSpec spec) => new PagedKvCache(spec);
 
@@ -123,6 +124,7 @@ public sealed class CpuDevice : Device
         _attention.Dispose();
         _matMul.Dispose();
         _team.Dispose();
+        _weights.Dispose();
         foreach (NativeBuffer buffer in _buffers) buffer.Dispose();
     }
 }

@@ -21,12 +21,13 @@ public sealed unsafe partial class NativeBuffer : IDisposable
     {
         ArgumentOutOfRangeException.ThrowIfNegative(sizeBytes);
         SizeBytes = sizeBytes;
-        nuint alignment = (nuint)sizeBytes >= HugePage ? HugePage : CacheLine;
+        bool isLarge = (nuint)sizeBytes >= HugePage;
+        nuint alignment = isLarge ? HugePage : CacheLine;
+        nuint paddedBytes = ((nuint)sizeBytes + alignment - 1) & ~(alignment - 1);
         // The system hands out large blocks zeroed and page by page: gigabytes of KV cache cost no time at start.
-        _allocation = NativeMemory.AllocZeroed((nuint)sizeBytes + alignment);
+        _allocation = NativeMemory.AllocZeroed(paddedBytes + alignment);
         Address = (nint)(((nuint)_allocation + alignment - 1) & ~(alignment - 1));
-        if (OperatingSystem.IsLinux() && (nuint)sizeBytes >= HugePage)
-            Advise(Address, (nint)(sizeBytes & ~((long)HugePage - 1)), AdviseHugePages);
+        if (OperatingSystem.IsLinux() && isLarge) Advise(Address, (nint)paddedBytes, AdviseHugePages);
     }
 
     ~NativeBuffer() => Free();

@@ -8,10 +8,10 @@ namespace Vllm.Kernels.Cpu.MatMul;
 /// <see cref="GatherRows"/>.</summary>
 sealed unsafe class PackedWeight : Weight
 {
-    readonly NativeBuffer _panels;
+    readonly NativeBuffer? _panels; // null where they are an arena's
     readonly NativeBuffer? _bias;
 
-    PackedWeight(string name, PanelGroup[] groups, int numInputs, NativeBuffer panels, NativeBuffer? bias)
+    PackedWeight(string name, PanelGroup[] groups, int numInputs, NativeBuffer? panels, NativeBuffer? bias)
         : base(name, groups.Sum(group => group.NumOutputs), numInputs)
     {
         Groups = groups;
@@ -25,7 +25,7 @@ sealed unsafe class PackedWeight : Weight
     /// <summary>[NumOutputs], or null.</summary>
     internal float* Bias => _bias is null ? null : (float*)_bias.Address;
 
-    public override long SizeBytes => _panels.SizeBytes + (_bias?.SizeBytes ?? 0);
+    public override long SizeBytes => Groups.Sum(group => group.SizeBytes) + (_bias?.SizeBytes ?? 0);
 
     public override string Format => string.Join(", ", Groups.Select(group => group.Format.Name).Distinct());
 
@@ -35,8 +35,13 @@ sealed unsafe class PackedWeight : Weight
     /// <param name="bias">[sum of rows], or empty.</param>
     /// <param name="dtype">F32 keeps exactly dequantized values; F16 and BF16 say what floating-point files become, and
     /// keep quantized files quantized.</param>
+    /// <param name="arena">Where the panels go, and stay until it is disposed; null = memory of their own.</param>
     public static PackedWeight Create(
-        WorkerTeam team, IReadOnlyList<StoredMatrix> parts, ReadOnlySpan<float> bias, DType dtype)
+        WorkerTeam team,
+        IReadOnlyList<StoredMatrix> parts,
+        ReadOnlySpan<float> bias,
+        DType dtype,
+        NativeArena? arena = null)
     {
         ArgumentOutOfRangeException.ThrowIfZero(parts.Count, nameof(parts));
         int numInputs = parts[0].NumColumns;
@@ -56,9 +61,9 @@ sealed unsafe class PackedWeight : Weight
 
         List<(PanelFormat Format, List<StoredMatrix> Parts)> runs = RunsOfOneFormat(parts, dtype);
         long panelsBytes = runs.Sum(run => PanelGroup.GroupBytes(run.Format, NumRows(run.Parts), numInputs));
-        var panels = new NativeBuffer(panelsBytes);
+        NativeBuffer? panels = arena is null ? new NativeBuffer(panelsBytes) : null;
         var groups = new PanelGroup[runs.Count];
-        byte* address = (byte*)panels.Address;
+        byte* address = (byte*)(panels?.Address ?? arena!.Allocate(panelsBytes));
         int firstOutput = 0;
         for (int i = 0; i < groups.Length; i++)
         {
@@ -92,7 +97,7 @@ sealed unsafe class PackedWeight : Weight
 
     public override void Dispose()
     {
-        _panels.Dispose();
+        _panels?.Dispose();
         _bias?.Dispose();
     }
 
