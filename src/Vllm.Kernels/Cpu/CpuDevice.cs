@@ -93,8 +93,11 @@ public sealed class CpuDevice : Device
         RopeKernel.Run(_team, q, k, v, cosSin, (PagedKvCache)cache, layer, metadata);
 
     public override void Attention(
-        Tensor q, KvCache cache, int layer, AttentionMetadata metadata, AttentionParameters parameters, Tensor output) =>
+        Tensor q, KvCache cache, int layer, AttentionMetadata metadata, AttentionParameters parameters, Tensor output)
+    {
         _attention.Run(q, (PagedKvCache)cache, layer, metadata, parameters, output);
+        KvReadAhead.List(_matMul.ReadAhead, (PagedKvCache)cache, layer + 1, metadata, parameters.Window);
+    }
 
     public override void GatedActivation(Tensor gateUp, Activation activation, Tensor output) =>
         GatedActivationKernel.Run(_team, gateUp, activation, output);

@@ -36,7 +36,7 @@ public partial class ListingTests
 
         for (int numRows = 1; numRows <= tile.MaxRows; numRows++)
         {
-            byte[] code = KernelCompiler.Assemble(a => PanelLoopEmitter.Emit(a, tile, numRows, numPrefetches: 2));
+            byte[] code = KernelCompiler.Assemble(a => PanelLoopEmitter.Emit(a, tile, numRows, new Prefetches(2, 3)));
             string listing = KernelCompiler.Listing(code);
 
             int numRowsInAll = numRows == tile.MaxRows ? numRows : 2 * numRows + 1;
@@ -56,7 +56,7 @@ public partial class ListingTests
         Assert.SkipUnless(CpuFeatures.HasAvx512Vnni && CpuFeatures.HasAvx512Bf16, "needs AVX-512 with VNNI and BF16");
 
         string listing = KernelCompiler.Listing(KernelCompiler.Assemble(
-            a => PanelLoopEmitter.Emit(a, TileEmitter.For(format)!, numRows: 3, numPrefetches: 0)));
+            a => PanelLoopEmitter.Emit(a, TileEmitter.For(format)!, numRows: 3, new Prefetches(0, 0))));
 
         Assert.Contains(instruction, listing, StringComparison.Ordinal);
         Assert.DoesNotMatch(AbsoluteAddress(), listing);

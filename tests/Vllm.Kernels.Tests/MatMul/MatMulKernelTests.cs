@@ -1,4 +1,5 @@
 using Vllm.Kernels;
+using Vllm.Kernels.Cpu.CodeGen;
 using Vllm.Kernels.Cpu.MatMul;
 using Vllm.Kernels.Cpu.Threading;
 using Vllm.Kernels.Formats;
@@ -103,6 +104,7 @@ public class MatMulKernelTests
             {
                 int first = numRows * 7 % (MaxRows - numRows + 1);
                 output.Tensor.AsSpan<float>().Fill(float.NaN);
+                if (numRows % 3 == 0) ListToReadAhead(kernel, x.Tensor);
                 kernel.Run(Slice(x.Tensor, first, numRows), weight, Slice(output.Tensor, first, numRows));
                 for (int row = first; row < first + numRows; row++)
                 {
@@ -111,6 +113,34 @@ public class MatMulKernelTests
                 }
             }
         }
+    }
+
+    static void ListToReadAhead(MatMulKernel kernel, Tensor memory)
+    {
+        kernel.ReadAhead.Begin();
+        for (int row = 0; row < memory.NumRows; row++)
+            kernel.ReadAhead.TryAdd(Slice(memory, row, 1).Address, memory.NumColumns * sizeof(float));
+        kernel.ReadAhead.End();
+    }
+
+    [Fact]
+    public void Run_OfManyRows_ReadsAheadWhatWasListed()
+    {
+        Assert.SkipUnless(CpuFeatures.HasAvx512Vnni, "other variants do not read ahead");
+        using var team = new WorkerTeam(2);
+        using var kernel = new MatMulKernel(team);
+        using PackedWeight weight = PackedWeight.Create(team, [new RandomMatrix(GgmlType.Q4_0, 128, 576)], default, DType.BF16);
+        using TestTensor x = new TestTensor(32, 576).FillRandom(1);
+        using var output = new TestTensor(32, 128);
+
+        ListToReadAhead(kernel, x.Tensor.Rows(3));
+        Assert.False(kernel.ReadAhead.IsAtEnd(0));
+        kernel.Run(x.Tensor.Rows(8), weight, output.Tensor.Rows(8)); // few rows wait for their own weights
+        Assert.False(kernel.ReadAhead.IsAtEnd(0));
+        kernel.Run(x.Tensor, weight, output.Tensor);
+
+        Assert.True(kernel.ReadAhead.IsAtEnd(0)); // of rows 0 and 2
+        Assert.True(kernel.ReadAhead.IsAtEnd(1)); // of row 1
     }
 
     [Theory, MemberData(nameof(Cases))]

@@ -27,7 +27,7 @@ sealed unsafe class EmittedMatMul : MatMulVariant
     const int StreamPrefetchBytes = 4 << 10;
 
     readonly KernelCompiler _compiler = new();
-    readonly ConcurrentDictionary<(PanelFormat Format, int NumRows, int NumPrefetches), nint> _kernels = new();
+    readonly ConcurrentDictionary<(PanelFormat Format, int NumRows, Prefetches Prefetches), nint> _kernels = new();
 
     readonly Dictionary<PanelFormat, TileEmitter> _tiles = PanelFormat.All
         .Select(TileEmitter.For).OfType<TileEmitter>().ToDictionary(tile => tile.Format);
@@ -57,8 +57,11 @@ sealed unsafe class EmittedMatMul : MatMulVariant
             ChunkBlocks = isChunked ? Math.Max(1, ChunkBytes / format.BlockBytes) : product.NumBlocks,
             PrefetchBytes = isChunked ? ChunkPrefetchBytes : numRowBlocks == 1 ? StreamPrefetchBytes : panelBytes,
             Scratch = (byte*)scratch,
+            ReadAhead = product.ReadAhead,
         };
-        nint kernel = Kernel(format, numRows, NumPrefetches(format, numRowBlocks));
+        bool readsAhead = product.ReadAhead is not null && !product.ReadAhead->IsAtEnd;
+        var prefetches = new Prefetches(NumPrefetches(format, numRowBlocks), readsAhead ? tile.NumReadAhead : 0);
+        nint kernel = Kernel(format, numRows, prefetches);
         ((delegate* unmanaged<PanelLoopArguments*, void>)kernel)(&arguments);
     }
 
@@ -71,15 +74,15 @@ sealed unsafe class EmittedMatMul : MatMulVariant
         return (format.BlockBytes + bytesPerPrefetch - 1) / bytesPerPrefetch;
     }
 
-    nint Kernel(PanelFormat format, int numRows, int numPrefetches) =>
-        _kernels.TryGetValue((format, numRows, numPrefetches), out nint kernel)
+    nint Kernel(PanelFormat format, int numRows, Prefetches prefetches) =>
+        _kernels.TryGetValue((format, numRows, prefetches), out nint kernel)
             ? kernel
-            : Compile(format, numRows, numPrefetches);
+            : Compile(format, numRows, prefetches);
 
-    nint Compile(PanelFormat format, int numRows, int numPrefetches)
+    nint Compile(PanelFormat format, int numRows, Prefetches prefetches)
     {
-        string name = $"matmul {format.Name}, {numRows} rows, {numPrefetches} prefetches";
-        nint kernel = _compiler.Compile(name, a => PanelLoopEmitter.Emit(a, _tiles[format], numRows, numPrefetches));
-        return _kernels.GetOrAdd((format, numRows, numPrefetches), kernel);
+        string name = $"matmul {format.Name}, {numRows} rows, {prefetches}";
+        nint kernel = _compiler.Compile(name, a => PanelLoopEmitter.Emit(a, _tiles[format], numRows, prefetches));
+        return _kernels.GetOrAdd((format, numRows, prefetches), kernel);
     }
 }

@@ -40,6 +40,8 @@ sealed class IntegerTile(PanelFormat format) : TileEmitter(format)
 
     public override int PartXBytes => Format.GroupsPerPart * GroupXBytes;
 
+    public override int NumReadAhead => Format.CodeLines.Length / 2;
+
     int SuperMinsOffset => SuperScalesOffset + _fields.Length * PanelFormat.LineBytes;
 
     protected override int FirstSum(int numRows) => 2 * MaxRows;
@@ -74,7 +76,7 @@ sealed class IntegerTile(PanelFormat format) : TileEmitter(format)
         }
     }
 
-    public override void EmitPart(Assembler a, int numRows, int numPrefetches)
+    public override void EmitPart(Assembler a, int numRows, Prefetches prefetches)
     {
         int field = -1;
         for (int group = 0; group < Format.GroupsPerPart; group++)
@@ -86,7 +88,7 @@ sealed class IntegerTile(PanelFormat format) : TileEmitter(format)
             EmitStart(a, numRows, group, first.FactorBits);
             for (int line = 0; line < Format.LinesPerGroup; line++)
             {
-                EmitPrefetches(a, numPrefetches, firstLine + line, Format.CodeLines.Length);
+                EmitPrefetches(a, prefetches, firstLine + line, Format.CodeLines.Length);
                 EmitCodes(a, Format.CodeLines[firstLine + line]);
                 EmitDots(a, numRows, group * GroupXBytes + line * 4);
             }

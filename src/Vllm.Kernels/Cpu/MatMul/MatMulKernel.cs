@@ -20,6 +20,9 @@ sealed unsafe class MatMulKernel : IDisposable
     /// would cost as much.</summary>
     const int MaxElementsConvertedAlone = 4096;
 
+    /// <summary>Fewer rows are bound by their weights' way from memory.</summary>
+    const int MinRowsToReadAhead = 13;
+
     const string Operation = "MATMUL";
 
     readonly WorkerTeam _team;
@@ -45,8 +48,12 @@ sealed unsafe class MatMulKernel : IDisposable
         variantName ??= Environment.GetEnvironmentVariable(KernelChoice.Variable(Operation));
         _variantOf = Choose(_variants, variantName);
         _scratch = new NativeBuffer((long)team.NumWorkers * 2 * MatMulVariant.ScratchBytes);
+        ReadAhead = new ReadAhead(team.NumWorkers);
         _self = new GCHandle<MatMulKernel>(this);
     }
+
+    /// <summary>What products of many rows fetch besides their weights.</summary>
+    public ReadAhead ReadAhead { get; }
 
     /// <summary>The variant that multiplies a format, for logs.</summary>
     public string VariantName(PanelFormat format) => _variantOf[format].Name;
@@ -83,6 +90,7 @@ sealed unsafe class MatMulKernel : IDisposable
         foreach (MatMulVariant variant in _variants) variant.Dispose();
         foreach (NativeBuffer? buffer in _converted) buffer?.Dispose();
         _scratch.Dispose();
+        ReadAhead.Dispose();
     }
 
     static Dictionary<PanelFormat, MatMulVariant> Choose(MatMulVariant[] variants, string? name)
@@ -173,6 +181,7 @@ sealed unsafe class MatMulKernel : IDisposable
             XStrideBytes = xStride,
             NumRows = numRows,
             NumBlocks = group.NumBlocks,
+            ReadAhead = _x.NumRows >= MinRowsToReadAhead ? ReadAhead.Cursor(worker) : null,
         };
         int numWhole = Math.Min(partition.EndPanel, group.NumOutputs / PanelFormat.PanelColumns) - partition.FirstPanel;
         if (numWhole > 0)

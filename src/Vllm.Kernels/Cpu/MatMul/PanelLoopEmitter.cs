@@ -30,6 +30,9 @@ unsafe struct PanelLoopArguments
     /// <summary>[rows][32] sums between chunks.</summary>
     public byte* Scratch;
 
+    /// <summary>What else is prefetched; null where the code was emitted without.</summary>
+    public ReadAheadCursor* ReadAhead;
+
     public static int Offset(string field) => (int)Marshal.OffsetOf<PanelLoopArguments>(field);
 }
 
@@ -48,20 +51,20 @@ unsafe struct PanelLoopArguments
 /// scratch unchanged. So every shape gives the same bits.
 /// <code>
 /// r14 arguments        rsi x stride       rdx block          rcx blocks left in the chunk
-/// r13 chunk's blocks   r12 row blocks left                   rbx prefetch
-/// r8  scratch row      r9  x row block at the chunk          r15 y row block
+/// r13 chunk's blocks   r12 row blocks left                   rbx prefetch    r15 read ahead
+/// r8  scratch row      r9  x row block at the chunk
 /// </code>
 /// </summary>
 static class PanelLoopEmitter
 {
-    const int XChunk = 8, BlocksLeft = 16, WChunk = 24, PanelsLeft = 32, YPanel = 40; // below the constants
+    const int XChunk = 8, BlocksLeft = 16, WChunk = 24, PanelsLeft = 32, YPanel = 40, YRow = 48; // below the constants
     const int LocalBytes = TileEmitter.ConstantsOffset + TileEmitter.ConstantsBytes;
 
     /// <param name="a">Receives the code.</param>
     /// <param name="tile">What is done per block.</param>
     /// <param name="numRows">Rows of a small row block; large ones have one more.</param>
-    /// <param name="numPrefetches">Cache lines that a row block prefetches per part.</param>
-    public static void Emit(Assembler a, TileEmitter tile, int numRows, int numPrefetches)
+    /// <param name="prefetches">Cache lines that a row block prefetches per part.</param>
+    public static void Emit(Assembler a, TileEmitter tile, int numRows, Prefetches prefetches)
     {
         Label panel = a.CreateLabel(), chunk = a.CreateLabel();
         KernelFrame.EmitEntry(a, LocalBytes);
@@ -70,6 +73,11 @@ static class PanelLoopEmitter
         a.mov(rdx, Argument(nameof(PanelLoopArguments.W)));
         EmitCopy(a, PanelsLeft, nameof(PanelLoopArguments.NumPanels));
         EmitCopy(a, YPanel, nameof(PanelLoopArguments.Y));
+        if (prefetches.NumReadAhead > 0)
+        {
+            a.mov(rax, Argument(nameof(PanelLoopArguments.ReadAhead)));
+            a.mov(r15, __qword_ptr[rax + ReadAheadCursor.AddressOffset]);
+        }
 
         a.Label(ref panel);
         EmitCopy(a, XChunk, nameof(PanelLoopArguments.X));
@@ -78,8 +86,8 @@ static class PanelLoopEmitter
         a.Label(ref chunk);
         EmitStartChunk(a);
         if (numRows < tile.MaxRows)
-            EmitRowBlocks(a, tile, numRows + 1, numPrefetches, nameof(PanelLoopArguments.NumLargeRowBlocks));
-        EmitRowBlocks(a, tile, numRows, numPrefetches, nameof(PanelLoopArguments.NumSmallRowBlocks));
+            EmitRowBlocks(a, tile, numRows + 1, prefetches, nameof(PanelLoopArguments.NumLargeRowBlocks));
+        EmitRowBlocks(a, tile, numRows, prefetches, nameof(PanelLoopArguments.NumSmallRowBlocks));
         a.imul(rax, r13, tile.BlockXBytes);
         a.add(Local(XChunk), rax);
         a.cmp(Local(BlocksLeft), 0);
@@ -88,6 +96,12 @@ static class PanelLoopEmitter
         a.add(Local(YPanel), PanelFormat.LineBytes);
         a.dec(Local(PanelsLeft));
         a.jnz(panel);
+        if (prefetches.NumReadAhead > 0)
+        {
+            a.mov(rax, Argument(nameof(PanelLoopArguments.ReadAhead)));
+            a.mov(__qword_ptr[rax + ReadAheadCursor.AddressOffset], r15);
+        }
+
         KernelFrame.EmitExit(a);
     }
 
@@ -112,10 +126,12 @@ static class PanelLoopEmitter
         a.add(rbx, Argument(nameof(PanelLoopArguments.PrefetchBytes)));
         a.mov(r8, Argument(nameof(PanelLoopArguments.Scratch)));
         a.mov(r9, Local(XChunk));
-        a.mov(r15, Local(YPanel));
+        a.mov(rax, Local(YPanel));
+        a.mov(Local(YRow), rax);
     }
 
-    static void EmitRowBlocks(Assembler a, TileEmitter tile, int numRows, int numPrefetches, string countField)
+    static void EmitRowBlocks(
+        Assembler a, TileEmitter tile, int numRows, Prefetches prefetches, string countField)
     {
         Label rowBlock = a.CreateLabel(), done = a.CreateLabel();
         a.mov(r12, Argument(countField));
@@ -123,12 +139,13 @@ static class PanelLoopEmitter
         a.jz(done);
 
         a.Label(ref rowBlock);
+        if (prefetches.NumReadAhead > 0) EmitNextRange(a);
         EmitLoadSums(a, tile, numRows);
         EmitRowAddresses(a, numRows);
         a.mov(rdx, Local(WChunk));
         a.mov(rcx, r13);
 
-        EmitBlocks(a, tile, numRows, numPrefetches);
+        EmitBlocks(a, tile, numRows, prefetches);
 
         EmitStoreSums(a, tile, numRows);
         a.imul(rax, rsi, numRows);
@@ -142,7 +159,7 @@ static class PanelLoopEmitter
     }
 
     /// <summary>The loop over a chunk's blocks and their parts; r11 is the block's end.</summary>
-    static void EmitBlocks(Assembler a, TileEmitter tile, int numRows, int numPrefetches)
+    static void EmitBlocks(Assembler a, TileEmitter tile, int numRows, Prefetches prefetches)
     {
         PanelFormat format = tile.Format;
         bool hasParts = format.PartsPerBlock > 1;
@@ -156,9 +173,10 @@ static class PanelLoopEmitter
             a.Label(ref part);
         }
 
-        tile.EmitPart(a, numRows, numPrefetches);
+        tile.EmitPart(a, numRows, prefetches);
         EmitAdvance(a, numRows, tile.PartXBytes);
-        if (numPrefetches > 0) a.add(rbx, numPrefetches * 64);
+        if (prefetches.NumWeights > 0) a.add(rbx, prefetches.NumWeights * 64);
+        if (prefetches.NumReadAhead > 0) a.add(r15, prefetches.NumReadAhead * 64);
         a.add(rdx, format.PartBytes);
         if (hasParts)
         {
@@ -168,6 +186,23 @@ static class PanelLoopEmitter
 
         a.dec(rcx);
         a.jnz(block);
+    }
+
+    /// <summary>At a range's end, goes on with the next.</summary>
+    static void EmitNextRange(Assembler a)
+    {
+        Label inRange = a.CreateLabel();
+        a.mov(rax, Argument(nameof(PanelLoopArguments.ReadAhead)));
+        a.cmp(r15, __qword_ptr[rax + ReadAheadCursor.EndOffset]);
+        a.jb(inRange);
+        a.mov(rdi, __qword_ptr[rax + ReadAheadCursor.NextOffset]);
+        a.mov(r15, __qword_ptr[rdi + ReadAheadRange.StartOffset]);
+        a.mov(rcx, __qword_ptr[rdi + ReadAheadRange.EndOffset]);
+        a.mov(__qword_ptr[rax + ReadAheadCursor.EndOffset], rcx);
+        a.mov(rcx, __qword_ptr[rdi + ReadAheadRange.NextOffset]);
+        a.mov(__qword_ptr[rax + ReadAheadCursor.NextOffset], rcx);
+        a.Label(ref inRange);
+        a.nop();
     }
 
     static void EmitLoadSums(Assembler a, TileEmitter tile, int numRows)
@@ -220,12 +255,15 @@ static class PanelLoopEmitter
         a.jmp(stored);
 
         a.Label(ref last);
+        a.mov(rdi, Local(YRow));
         a.mov(rax, Argument(nameof(PanelLoopArguments.YStrideBytes)));
         for (int row = 0; row < numRows; row++)
         {
-            for (int half = 0; half < 2; half++) a.vmovups(__[r15 + half * 64], tile.Sum(numRows, row, half));
-            a.add(r15, rax);
+            for (int half = 0; half < 2; half++) a.vmovups(__[rdi + half * 64], tile.Sum(numRows, row, half));
+            a.add(rdi, rax);
         }
+
+        a.mov(Local(YRow), rdi);
 
         a.Label(ref stored);
         a.nop();

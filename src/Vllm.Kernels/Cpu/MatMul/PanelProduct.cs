@@ -18,6 +18,9 @@ unsafe struct PanelProduct
     public float* Y;
     public nint YStrideBytes;
 
+    /// <summary>What else may be prefetched meanwhile, or null.</summary>
+    public ReadAheadCursor* ReadAhead;
+
     public readonly byte* XRow(int row) => X + row * XStrideBytes;
 
     public readonly float* YRow(int row) => (float*)((byte*)Y + row * YStrideBytes);

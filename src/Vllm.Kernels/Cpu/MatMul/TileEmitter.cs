@@ -10,7 +10,7 @@ namespace Vllm.Kernels.Cpu.MatMul;
 /// <code>
 /// rdi   row 0 of x at the part       rsi   bytes from row to row
 /// r10   row 3    r11   row 6    rax   row 9
-/// rdx   the part                     rbx   what to prefetch
+/// rdx   the part                     rbx   weights to prefetch      r15   what else to prefetch
 /// sum of row m, columns 16n..16n+15: zmm[FirstSum + 2m + n]
 /// [rsp + ConstantsOffset ...] the tile's own
 /// </code>
@@ -43,7 +43,11 @@ abstract class TileEmitter(PanelFormat format)
     /// <summary>First register of the sums.</summary>
     protected abstract int FirstSum(int numRows);
 
-    public abstract void EmitPart(Assembler a, int numRows, int numPrefetches);
+    /// <summary>Cache lines of other memory that a part may prefetch: as many as it has time for on Zen 4, where a core
+    /// gets a line in some 14 cycles.</summary>
+    public abstract int NumReadAhead { get; }
+
+    public abstract void EmitPart(Assembler a, int numRows, Prefetches prefetches);
 
     public AssemblerRegisterZMM Sum(int numRows, int row, int half) =>
         Registers.Zmm[FirstSum(numRows) + 2 * row + half];
@@ -68,11 +72,20 @@ abstract class TileEmitter(PanelFormat format)
 
     /// <summary>Spreads the part's prefetches over its steps. They go to L2: on Zen 4, Q8_0 by 8 rows lost a third with
     /// prefetches to L1, as those hold the few buffers for lines under way.</summary>
-    protected static void EmitPrefetches(Assembler a, int num, int step, int numSteps)
+    protected static void EmitPrefetches(Assembler a, Prefetches prefetches, int step, int numSteps)
     {
-        for (int i = num * step / numSteps; i < num * (step + 1) / numSteps; i++) a.prefetcht1(__[rbx + i * 64]);
+        Emit(rbx, prefetches.NumWeights);
+        Emit(r15, prefetches.NumReadAhead);
+
+        void Emit(AssemblerRegister64 address, int num)
+        {
+            for (int i = num * step / numSteps; i < num * (step + 1) / numSteps; i++) a.prefetcht1(__[address + i * 64]);
+        }
     }
 }
+
+/// <summary>Cache lines that a part prefetches: of weights, and of other memory.</summary>
+readonly record struct Prefetches(int NumWeights, int NumReadAhead);
 
 /// <summary>
 /// fp32 or fp16 weights, fp32 arithmetic. A block is one k:
@@ -88,11 +101,13 @@ sealed class FloatTile(PanelFormat format) : TileEmitter(format)
 
     public override int PartXBytes => sizeof(float);
 
+    public override int NumReadAhead => 1;
+
     protected override int FirstSum(int numRows) => 0;
 
-    public override void EmitPart(Assembler a, int numRows, int numPrefetches)
+    public override void EmitPart(Assembler a, int numRows, Prefetches prefetches)
     {
-        EmitPrefetches(a, numPrefetches, 0, 1);
+        EmitPrefetches(a, prefetches, 0, 1);
         for (int half = 0; half < 2; half++)
         {
             if (Format == PanelFormat.F32) a.vmovups(Registers.Zmm[24 + half], __[rdx + half * 64]);
@@ -124,13 +139,15 @@ sealed class BF16Tile() : TileEmitter(PanelFormat.BF16)
 
     public override int PartXBytes => PairsPerBlock * 4;
 
+    public override int NumReadAhead => PairsPerBlock;
+
     protected override int FirstSum(int numRows) => 0;
 
-    public override void EmitPart(Assembler a, int numRows, int numPrefetches)
+    public override void EmitPart(Assembler a, int numRows, Prefetches prefetches)
     {
         for (int pair = 0; pair < PairsPerBlock; pair++)
         {
-            EmitPrefetches(a, numPrefetches, pair, PairsPerBlock);
+            EmitPrefetches(a, prefetches, pair, PairsPerBlock);
             for (int half = 0; half < 2; half++)
                 a.vmovups(Registers.Zmm[24 + half], __[rdx + pair * PanelFormat.LineBytes + half * 64]);
             for (int row = 0; row < numRows; row++)
