@@ -31,6 +31,9 @@ public sealed record EngineConfig
     /// <summary>How the weights are stored: "int4 g32 + min".</summary>
     public required string WeightFormat { get; init; }
 
+    /// <summary>From opening the checkpoint to an engine that can begin.</summary>
+    public TimeSpan LoadTime { get; init; }
+
     public required int VocabSize { get; init; }
 
     /// <summary>Ids that end an answer: the model's end-of-sequence token first.</summary>

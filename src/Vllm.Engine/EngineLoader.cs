@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Vllm.Engine.Execution;
 using Vllm.Engine.KvCache;
 using Vllm.Engine.Scheduling;
@@ -33,6 +34,7 @@ static class EngineLoader
     {
         IReadOnlyList<string> problems = options.Validate();
         if (problems.Count > 0) throw new ArgumentException(string.Join(" ", problems));
+        long start = Stopwatch.GetTimestamp();
         using Checkpoint checkpoint = Checkpoint.Open(options.Model);                       // (1)
         ModelConfig model = checkpoint.Config;
         if (options.Quantization == "gguf" && checkpoint.GgufMetadata is null)
@@ -75,6 +77,7 @@ static class EngineLoader
                 NumHostBlocks = hostSpec?.NumBlocks ?? 0,
                 WeightBytes = network.WeightBytes,
                 WeightFormat = network.WeightFormat,
+                LoadTime = Stopwatch.GetElapsedTime(start),
                 VocabSize = model.VocabSize,
                 EosTokenIds = EosTokenIds(options, checkpoint),
                 BosToken = tokenizerConfig.BosToken,

@@ -17,7 +17,7 @@ static class StartReport
     {
         string name = config.Options.ServedModelName is [string first, ..] ? first : config.Options.Model;
         yield return Text($"Model: {name} ({config.Architecture}), {NameOf(config.Dtype)}");
-        yield return Text($"Weights: {config.WeightFormat}, {config.WeightBytes / BytesPerGib:F2} GiB");
+        yield return Text($"Weights: {config.WeightFormat}, {config.WeightBytes / BytesPerGib:F2} GiB, ready in {config.LoadTime.TotalSeconds:F2} s");
         yield return $"Device: {config.DeviceName}";
         double cacheGib = config.KvCacheBytes / BytesPerGib;
         yield return Text($"KV cache: {config.NumBlocks:N0} blocks of {config.BlockSize} tokens, {cacheGib:F2} GiB");
