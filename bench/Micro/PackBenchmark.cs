@@ -3,6 +3,7 @@ using Vllm.Kernels;
 using Vllm.Kernels.Cpu.MatMul;
 using Vllm.Kernels.Cpu.Threading;
 using Vllm.Kernels.Formats;
+using Vllm.Kernels.Memory;
 using Vllm.Tests.MatMul;
 
 namespace Vllm.Micro;
@@ -24,17 +25,17 @@ static class PackBenchmark
             var table = new RandomMatrix(GgmlType.Q8_0, 49152, 576);
             for (int round = 0; round < 4; round++)
             {
+                using var arena = new NativeArena();
                 TimeSpan cpuBefore = Environment.CpuUsage.TotalTime;
                 var clock = Stopwatch.StartNew();
-                List<PackedWeight> weights = [PackedWeight.Create(team, [table], default, DType.BF16)];
+                List<PackedWeight> weights = [PackedWeight.Create(team, [table], default, DType.BF16, arena)];
                 for (int i = 0; i < NumLayers; i++)
-                    weights.AddRange(layer.Select(matrix => PackedWeight.Create(team, [matrix], default, DType.BF16)));
+                    weights.AddRange(layer.Select(matrix => PackedWeight.Create(team, [matrix], default, DType.BF16, arena)));
                 double seconds = clock.Elapsed.TotalSeconds;
                 double cpuSeconds = (Environment.CpuUsage.TotalTime - cpuBefore).TotalSeconds;
                 double gigabytes = weights.Sum(weight => weight.SizeBytes) / 1e9;
                 Console.WriteLine($"{type}: {gigabytes * 1e3:F0} MB in {seconds * 1e3:F0} ms, "
                     + $"{cpuSeconds * 1e3:F0} ms of processor time");
-                foreach (PackedWeight weight in weights) weight.Dispose();
             }
         }
     }

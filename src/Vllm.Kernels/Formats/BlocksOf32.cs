@@ -73,8 +73,6 @@ unsafe struct BlockQ5_0 : IQuantBlock<BlockQ5_0>
         Quants.Scale((high - bias).AsSByte(), d, values + Quants.Count);
     }
 
-    /// <summary>The fifth bit of value i, in its place, for those who unpack one value at a time.</summary>
-    public static int Fifth(uint qh, int i) => (int)(qh >> i & 1) << 4;
 }
 
 /// <summary>value = q·d + m, q of 5 bits as in <see cref="BlockQ5_0"/>.</summary>

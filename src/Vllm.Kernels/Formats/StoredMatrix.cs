@@ -14,7 +14,8 @@ public abstract class StoredMatrix
 
     public abstract int NumColumns { get; }
 
-    /// <summary>The stored bytes of a row, in the row order of the model (a file may hold another).</summary>
+    /// <summary>The stored bytes of a row, in the row order of the model (a file may hold another). The memory does not
+    /// move: it is mapped or pinned.</summary>
     public abstract ReadOnlySpan<byte> RowBytes(int row);
 
     /// <summary>The row's exact values.</summary>

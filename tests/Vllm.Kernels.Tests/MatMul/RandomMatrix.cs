@@ -13,7 +13,7 @@ sealed class RandomMatrix : StoredMatrix
     {
         (Type, NumRows, NumColumns) = (type, numRows, numColumns);
         _rowBytes = (int)GgmlTypes.RowSizeBytes(type, numColumns);
-        _bytes = new byte[numRows * _rowBytes];
+        _bytes = GC.AllocateArray<byte>(numRows * _rowBytes, pinned: true);
         var random = new Random(seed);
         random.NextBytes(_bytes);
         int blockBytes = GgmlTypes.Block(type).SizeBytes;

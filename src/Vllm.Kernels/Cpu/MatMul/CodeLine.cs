@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
 
 namespace Vllm.Kernels.Cpu.MatMul;
 
@@ -58,18 +59,23 @@ readonly record struct CodeLine(
             isAbove ? baseBit : extraBit);
     }
 
-    /// <summary>Adds four codes of an output to a part that holds none for it yet.</summary>
+    /// <summary>Adds four codes of each output to a part that holds none for them yet.</summary>
     /// <param name="part">Its begin.</param>
-    /// <param name="column">The output in the panel.</param>
-    /// <param name="codes">A byte each.</param>
+    /// <param name="codes">[32] words of four codes, a byte each.</param>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public unsafe void Write(byte* part, int column, uint codes)
+    public unsafe void Write(byte* part, uint* codes)
     {
-        uint placed = codes << FactorBits;
-        ((uint*)(part + BaseOffset))[column] |= placed & BaseMask;
-        if (ExtraMask == 0) return;
-        uint extra = placed & ExtraMask;
-        ((uint*)(part + ExtraOffset))[column] |= ExtraShift >= 0 ? extra << ExtraShift : extra >> -ExtraShift;
+        var baseBits = (uint*)(part + BaseOffset);
+        var extraBits = (uint*)(part + ExtraOffset);
+        for (int column = 0; column < PanelFormat.PanelColumns; column += Vector256<uint>.Count)
+        {
+            Vector256<uint> placed = Vector256.Load(codes + column) << FactorBits;
+            (Vector256.Load(baseBits + column) | placed & Vector256.Create(BaseMask)).Store(baseBits + column);
+            if (ExtraMask == 0) continue;
+            Vector256<uint> extra = placed & Vector256.Create(ExtraMask);
+            extra = ExtraShift >= 0 ? extra << ExtraShift : extra >>> -ExtraShift;
+            (Vector256.Load(extraBits + column) | extra).Store(extraBits + column);
+        }
     }
 
     /// <summary>The four codes of an output.</summary>

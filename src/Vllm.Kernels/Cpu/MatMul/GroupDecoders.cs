@@ -48,11 +48,11 @@ readonly unsafe struct Q5_0Decoder : IGroupDecoder
 {
     public static PanelFormat Format => PanelFormat.Int5;
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static GroupScales Decode(byte* row, int group, byte* codes)
     {
         BlockQ5_0* block = (BlockQ5_0*)row + group;
-        Nibbles.Split(block->Qs, codes);
-        for (int i = 0; i < 32; i++) codes[i] |= (byte)BlockQ5_0.Fifth(block->Qh, i);
+        Nibbles.Join(block->Qs, block->Qh, codes);
         return new(block->D, default);
     }
 }
@@ -61,11 +61,11 @@ readonly unsafe struct Q5_1Decoder : IGroupDecoder
 {
     public static PanelFormat Format => PanelFormat.Int5Min;
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static GroupScales Decode(byte* row, int group, byte* codes)
     {
         BlockQ5_1* block = (BlockQ5_1*)row + group;
-        Nibbles.Split(block->Qs, codes);
-        for (int i = 0; i < 32; i++) codes[i] |= (byte)BlockQ5_0.Fifth(block->Qh, i);
+        Nibbles.Join(block->Qs, block->Qh, codes);
         return new(block->D, block->M);
     }
 }
@@ -87,13 +87,14 @@ readonly unsafe struct Q2_KDecoder : IGroupDecoder
 {
     public static PanelFormat Format => PanelFormat.Int2K;
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static GroupScales Decode(byte* row, int group, byte* codes)
     {
         BlockQ2_K* block = (BlockQ2_K*)row + group / 16;
         group %= 16;
         byte* qs = block->Qs + group / 8 * 32 + group % 2 * 16;
         int shift = group % 8 / 2 * 2;
-        for (int i = 0; i < 16; i++) codes[i] = (byte)(qs[i] >> shift & 3);
+        Quants.Bits(qs, shift, 3).Store(codes);
         int scales = block->Scales[group];
         return new(block->D, block->DMin, scales & 0xF, -(scales >> 4));
     }
@@ -103,6 +104,7 @@ readonly unsafe struct Q3_KDecoder : IGroupDecoder
 {
     public static PanelFormat Format => PanelFormat.Int3K;
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static GroupScales Decode(byte* row, int group, byte* codes)
     {
         BlockQ3_K* block = (BlockQ3_K*)row + group / 16;
@@ -110,8 +112,7 @@ readonly unsafe struct Q3_KDecoder : IGroupDecoder
         byte* qs = block->Qs + group / 8 * 32 + group % 2 * 16;
         byte* hMask = block->HMask + group % 2 * 16;
         int shift = group % 8 / 2 * 2;
-        for (int i = 0; i < 16; i++)
-            codes[i] = (byte)((qs[i] >> shift & 3) + (hMask[i] >> (group / 2) & 1) * 4);
+        (Quants.Bits(qs, shift, 3) | Quants.Bits(hMask, group / 2, 1) << 2).Store(codes);
         return new(block->D, default, BlockQ3_K.Scale(block, group) - 32);
     }
 }
@@ -136,14 +137,15 @@ readonly unsafe struct Q5_KDecoder : IGroupDecoder
 {
     public static PanelFormat Format => PanelFormat.Int5K;
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static GroupScales Decode(byte* row, int group, byte* codes)
     {
         BlockQ5_K* block = (BlockQ5_K*)row + group / 8;
         group %= 8;
         byte* qs = block->Qs + group / 2 * 32;
         int shift = group % 2 * 4;
-        for (int i = 0; i < 32; i++)
-            codes[i] = (byte)(qs[i] >> shift & 0xF | (block->Qh[i] >> group & 1) << 4);
+        for (int i = 0; i < 32; i += Quants.Count)
+            (Quants.Bits(qs + i, shift, 0xF) | Quants.Bits(block->Qh + i, group, 1) << 4).Store(codes + i);
         (int scale, int min) = ScalesK4.Get(block->Scales, group);
         return new(block->D, block->DMin, scale, -min);
     }
@@ -153,6 +155,7 @@ readonly unsafe struct Q6_KDecoder : IGroupDecoder
 {
     public static PanelFormat Format => PanelFormat.Int6K;
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static GroupScales Decode(byte* row, int group, byte* codes)
     {
         BlockQ6_K* block = (BlockQ6_K*)row + group / 16;
@@ -160,8 +163,7 @@ readonly unsafe struct Q6_KDecoder : IGroupDecoder
         int half = group / 8, quarter = group % 8 / 2, odd = group % 2;
         byte* ql = block->Ql + half * 64 + quarter % 2 * 32 + odd * 16;
         byte* qh = block->Qh + half * 32 + odd * 16;
-        for (int i = 0; i < 16; i++)
-            codes[i] = (byte)(ql[i] >> (quarter / 2 * 4) & 0xF | (qh[i] >> (quarter * 2) & 3) << 4);
+        (Quants.Bits(ql, quarter / 2 * 4, 0xF) | Quants.Bits(qh, quarter * 2, 3) << 4).Store(codes);
         return new(block->D, default, block->Scales[group]);
     }
 }
@@ -170,6 +172,7 @@ readonly unsafe struct IQ4_NLDecoder : IGroupDecoder
 {
     public static PanelFormat Format => PanelFormat.Int8;
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static GroupScales Decode(byte* row, int group, byte* codes)
     {
         BlockIQ4_NL* block = (BlockIQ4_NL*)row + group;
@@ -182,6 +185,7 @@ readonly unsafe struct IQ4_XSDecoder : IGroupDecoder
 {
     public static PanelFormat Format => PanelFormat.Int8;
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static GroupScales Decode(byte* row, int group, byte* codes)
     {
         BlockIQ4_XS* block = (BlockIQ4_XS*)row + group / 8;
@@ -204,6 +208,14 @@ static unsafe class Nibbles
             Vector128<byte> values = Codes.LookUp(Codes.IQ4_NL, Vector128.Load(codes + i)).AsByte();
             (values ^ Vector128.Create((byte)0x80)).Store(codes + i);
         }
+    }
+
+    /// <summary>16 bytes and 32 fifth bits to 32 codes.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Join(byte* qs, uint fifths, byte* codes)
+    {
+        (Quants.Bits(qs, 0, 0xF) | Quants.Spread(fifths, 0x10)).Store(codes);
+        (Quants.Bits(qs, 4, 0xF) | Quants.Spread(fifths >> 16, 0x10)).Store(codes + 16);
     }
 
     /// <summary>16 bytes to 32 codes: the low nibbles, then the high ones.</summary>
