@@ -1,10 +1,11 @@
 #!/usr/bin/env node
 // Runs llama.cpp and this engine in turn on the same GGUF files and writes medians and ratios as Markdown:
 //   node bench/peers/run.mjs MODEL... [--rounds 3] [--threads 2] [--prefill 512] [--parallel 1,8,32] [--in 128] [--out 128]
-//        [--modules FOLDER] [--no-peer] [--no-http] [--output FILE.md]
+//        [--iterations 2] [--modules FOLDER] [--no-peer] [--no-http] [--output FILE.md]
 // MODEL is a file, or SHAPE:TYPE for random weights (llama-1b:Q4_0, smollm2-135m:Q4_K_M; see `vllm model synth --help`).
 // llama.cpp is measured by raw decode calls without sampling (llamacpp.mjs, --modules as there); ours goes through the
-// whole engine, sampling included. Rounds alternate, so that a busy minute hits both. The HTTP part is ours alone: 32
+// whole engine, sampling included, after as many warm-up iterations as measured ones: while .NET compiles in the
+// background, two threads have less than two cores. Rounds alternate, so that a busy minute hits both. The HTTP part is ours alone: 32
 // users of 128 + 128 tokens, and 32 users whose prompts share 1,500 tokens with the prefix cache on and off.
 import { execFileSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
@@ -24,6 +25,7 @@ const { values: opt, positionals: models } = parseArgs({
     parallel: { type: "string", default: "1,8,32" },
     in: { type: "string", default: "128" },
     out: { type: "string", default: "128" },
+    iterations: { type: "string", default: "2" },
     modules: { type: "string", default: here },
     "no-peer": { type: "boolean", default: false },
     "no-http": { type: "boolean", default: false },
@@ -67,7 +69,7 @@ function runTheirs(file, results) {
 function runOurs(file, results) {
   const batch = (size, input, output) => latency("--model", file, "--num-threads", opt.threads,
     "--max-model-len", `${input + output + 8}`, "--batch-size", `${size}`, "--input-len", `${input}`,
-    "--output-len", `${output}`, "--num-iters-warmup", "1", "--num-iters", "1");
+    "--output-len", `${output}`, "--num-iters-warmup", opt.iterations, "--num-iters", opt.iterations);
   for (const tokens of list(opt.prefill))
     results.add(`prefill ${tokens}`, "ours", batch(1, tokens, 2).prefill_tokens_per_second);
   for (const users of list(opt.parallel))
