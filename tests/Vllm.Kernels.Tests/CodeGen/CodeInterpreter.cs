@@ -104,7 +104,7 @@ sealed class CodeInterpreter : IDisposable
         [Mnemonic.Vpternlogd] = i => Lanes(i, (d, a, b) => Ternary(i.Immediate8, d, a, b)),
         [Mnemonic.Vpbroadcastd] = i => Lanes(i, (_, a, _) => a),
         [Mnemonic.Vbroadcastss] = i => Lanes(i, (_, a, _) => a),
-        [Mnemonic.Vpdpbusd] = i => Lanes(i, (d, a, b) => d + Dot(a, b, isSigned: false)),
+        [Mnemonic.Vpdpbusd] = i => Lanes(i, Dot),
         [Mnemonic.Vcvtdq2ps] = i => Lanes(i, (_, a, _) => Bits(a)),
         [Mnemonic.Vmulps] = i => Floats(i, (_, a, b) => a * b),
         [Mnemonic.Vfmadd231ps] = i => Floats(i, (d, a, b) => MathF.FusedMultiplyAdd(a, b, d)),
@@ -121,20 +121,14 @@ sealed class CodeInterpreter : IDisposable
         [Mnemonic.Tileloadd] = i =>
             _tiles.Load(Tile(i, 0), (row, numBytes) => Read(RowAddress(i, row), numBytes)),
         [Mnemonic.Tilestored] = i => _tiles.Store(Tile(i, 1), (row, bytes) => Write(RowAddress(i, row), bytes)),
-        [Mnemonic.Tdpbssd] = i => _tiles.Multiply(
-            Tile(i, 0), Tile(i, 1), Tile(i, 2), (sum, a, b) => sum + Dot(a, b, isSigned: true)),
+        [Mnemonic.Tdpbssd] = i => _tiles.Multiply(Tile(i, 0), Tile(i, 1), Tile(i, 2), TileUnit.AddBytes),
+        [Mnemonic.Tdpbf16ps] = i => _tiles.Multiply(Tile(i, 0), Tile(i, 1), Tile(i, 2), TileUnit.AddBFloat16),
     };
 
-    /// <summary>sum of four products of bytes; those of b are signed.</summary>
-    static int Dot(int a, int b, bool isSigned)
+    /// <summary>Unsigned bytes by signed bytes.</summary>
+    static int Dot(int sum, int a, int b)
     {
-        int sum = 0;
-        for (int shift = 0; shift < 32; shift += 8)
-        {
-            int left = isSigned ? (sbyte)(a >> shift) : (byte)(a >> shift);
-            sum += left * (sbyte)(b >> shift);
-        }
-
+        for (int shift = 0; shift < 32; shift += 8) sum += (byte)(a >> shift) * (sbyte)(b >> shift);
         return sum;
     }
 

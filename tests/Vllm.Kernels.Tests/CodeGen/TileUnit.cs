@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Runtime.InteropServices;
 
 namespace Vllm.Tests.CodeGen;
 
@@ -63,28 +64,53 @@ sealed class TileUnit
         for (int row = 0; row < _numRows[tile]; row++) writeRow(row, Row(tile, row)[.._rowBytes[tile]]);
     }
 
-    /// <summary>sums[m][n] = product(sums[m][n], a[m][k], b[k][n]) for one k after the other, in words.</summary>
-    public void Multiply(int sums, int a, int b, Func<int, int, int, int> product)
+    /// <summary>Of a word of sums, a row of a and a column of b.</summary>
+    public delegate int Product(int sum, ReadOnlySpan<int> a, ReadOnlySpan<int> b);
+
+    /// <summary>tdp…: sums[m][n] = product(sums[m][n], a[m], column n of b).</summary>
+    public void Multiply(int sums, int a, int b, Product product)
     {
         CheckIsConfigured(sums);
         Assert.Equal(3, new[] { sums, a, b }.Distinct().Count());
         Assert.Equal(_numRows[sums], _numRows[a]);
         Assert.Equal(_rowBytes[sums], _rowBytes[b]);
         Assert.Equal(_rowBytes[a], _numRows[b] * sizeof(int));
-        for (int m = 0; m < _numRows[sums]; m++)
+        int[] column = new int[_numRows[b]];
+        for (int n = 0; n < _rowBytes[b] / sizeof(int); n++)
         {
-            for (int n = 0; n < _rowBytes[sums]; n += sizeof(int))
-            {
-                int sum = Word(sums, m, n);
-                for (int k = 0; k < _numRows[b]; k++) sum = product(sum, Word(a, m, k * sizeof(int)), Word(b, k, n));
-                BinaryPrimitives.WriteInt32LittleEndian(Row(sums, m).AsSpan(n), sum);
-            }
+            for (int k = 0; k < column.Length; k++) column[k] = Words(b, k)[n];
+            for (int m = 0; m < _numRows[sums]; m++)
+                Words(sums, m)[n] = product(Words(sums, m)[n], Words(a, m)[..column.Length], column);
         }
+    }
+
+    /// <summary>tdpbssd: signed bytes.</summary>
+    public static int AddBytes(int sum, ReadOnlySpan<int> a, ReadOnlySpan<int> b)
+    {
+        for (int k = 0; k < a.Length; k++)
+            for (int shift = 0; shift < 32; shift += 8) sum += (sbyte)(a[k] >> shift) * (sbyte)(b[k] >> shift);
+        return sum;
+    }
+
+    /// <summary>tdpbf16ps: even and odd elements apart, then both together, then to the sum; subnormals are 0.</summary>
+    public static int AddBFloat16(int sum, ReadOnlySpan<int> a, ReadOnlySpan<int> b)
+    {
+        float even = 0, odd = 0;
+        for (int k = 0; k < a.Length; k++)
+        {
+            even = Flush(MathF.FusedMultiplyAdd(Float(a[k] << 16), Float(b[k] << 16), even));
+            odd = Flush(MathF.FusedMultiplyAdd(Float(a[k] & ~0xFFFF), Float(b[k] & ~0xFFFF), odd));
+        }
+
+        return BitConverter.SingleToInt32Bits(Flush(Float(sum) + Flush(even + odd)));
+
+        static float Float(int bits) => Flush(BitConverter.Int32BitsToSingle(bits));
+        static float Flush(float value) => float.IsSubnormal(value) ? float.CopySign(0, value) : value;
     }
 
     byte[] Row(int tile, int row) => _rows[tile * MaxRows + row];
 
-    int Word(int tile, int row, int offset) => BinaryPrimitives.ReadInt32LittleEndian(Row(tile, row).AsSpan(offset));
+    Span<int> Words(int tile, int row) => MemoryMarshal.Cast<byte, int>(Row(tile, row).AsSpan());
 
     void Clear(int tile)
     {

@@ -19,7 +19,7 @@ public class AmxMatMulTests
         [.. RandomMatrix.Types.Where(type => PanelPacker.FormatFor(type, DType.BF16).IsQuantized)];
 
     public static TheoryData<string> FormatNames =>
-        [.. PanelFormat.All.Where(format => format.IsQuantized).Select(format => format.Name)];
+        [.. PanelFormat.All.Where(AmxMatMul.HasKernel).Select(format => format.Name)];
 
     /// <summary>Whole chunks, parts of chunks and partial panels.</summary>
     [Theory, MemberData(nameof(QuantizedTypes))]
@@ -52,21 +52,54 @@ public class AmxMatMulTests
         Assert.True(amx.Counts[Mnemonic.Tdpbssd] > 0);
     }
 
+    /// <summary>By the manual's order of additions; whole steps, chunks and parts of them.</summary>
+    [Theory]
+    [InlineData(8)]
+    [InlineData(40)]
+    [InlineData(576)]
+    [InlineData(1100)]
+    public void Run_OfBF16_AddsInTheOrderOfTiles(int numColumns)
+    {
+        const int NumOutputs = 37;
+        using var team = new WorkerTeam(1);
+        var amx = new InterpretedAmx();
+        using var kernel = new MatMulKernel(team, [amx, new ScalarMatMul()], amx.Name);
+        var matrix = new RandomMatrix(GgmlType.BF16, NumOutputs, numColumns);
+        using PackedWeight weight = PackedWeight.Create(team, [matrix], default, DType.BF16);
+        foreach (int numRows in RowCounts)
+        {
+            using TestTensor x = new TestTensor(numRows, numColumns).FillRandom(numRows);
+            using var output = new TestTensor(numRows, NumOutputs);
+
+            kernel.Run(x.Tensor, weight, output.Tensor);
+
+            for (int row = 0; row < numRows; row++)
+            {
+                float[] expected = [.. Enumerable.Range(0, NumOutputs)
+                    .Select(n => ProductInTiles(x.Tensor.Row<float>(row), matrix, n))];
+                Assert.Equal(expected, output.Tensor.Row<float>(row).ToArray());
+            }
+        }
+
+        Assert.True(amx.Counts[Mnemonic.Tdpbf16ps] > 0);
+    }
+
     [Theory, MemberData(nameof(FormatNames))]
     public void Emit_WritesCodeThatRunsAnywhere(string formatName)
     {
         PanelFormat format = PanelFormat.All.Single(candidate => candidate.Name == formatName);
-        for (int numRows = 1; numRows <= AmxTileEmitter.MaxRows; numRows++)
+        for (int numRows = 1; numRows <= AmxLoopEmitter.MaxRows; numRows++)
         {
-            byte[] code = KernelCompiler.Assemble(a => AmxTileEmitter.Emit(a, format, numRows));
+            var kernel = new AmxKernel(format, numRows, format.IsQuantized ? format.GroupSize : 32);
+            byte[] code = KernelCompiler.Assemble(kernel.Emit);
             string listing = KernelCompiler.Listing(code);
 
-            int numHalves = numRows == AmxTileEmitter.MaxRows ? 2 : 4; // of tiles of two sizes
-            Assert.Equal(numHalves, ListingTests.Count(listing, "tdpbssd"));
+            int numHalves = numRows == AmxLoopEmitter.MaxRows ? 2 : 4; // of tiles of two sizes
+            Assert.Equal(numHalves, ListingTests.Count(listing, format.IsQuantized ? "tdpbssd" : "tdpbf16ps"));
             Assert.Equal(1, ListingTests.Count(listing, "ldtilecfg"));
             ListingTests.AssertRunsAnywhere(listing);
             int release = listing.IndexOf(" tilerelease", StringComparison.Ordinal);
-            Assert.InRange(release, listing.LastIndexOf(" tdpbssd", StringComparison.Ordinal), listing.Length);
+            Assert.InRange(release, listing.LastIndexOf(" tdpb", StringComparison.Ordinal), listing.Length);
             Assert.DoesNotContain(" ret", listing[..release], StringComparison.Ordinal);
         }
     }
@@ -79,10 +112,10 @@ public class AmxMatMulTests
         using var right = new InterpretedAmx();
         using var wrong = new InterpretedAmx(wrongFormat: PanelFormat.Int4Min);
 
-        Assert.Null(AmxSelfCheck.Compare(right, reference));
-        string? difference = AmxSelfCheck.Compare(wrong, reference);
+        Assert.Null(AmxSelfCheck.Compare(right, reference, hasBF16: true));
+        string? failure = AmxSelfCheck.Compare(wrong, reference, hasBF16: true);
 
-        Assert.StartsWith(PanelFormat.Int4Min.Name, difference, StringComparison.Ordinal);
+        Assert.Equal("int4 g32 + min by 9 rows differs from avx512", failure);
     }
 
     [Fact]
@@ -92,6 +125,33 @@ public class AmxMatMulTests
         using var kernel = new MatMulKernel(team, [new RefusedVariant(), new ScalarMatMul()], null);
 
         Assert.EndsWith("; not amx: no permission", Assert.Single(kernel.Choices).Reason, StringComparison.Ordinal);
+    }
+
+    /// <summary>Per step of 32 columns: even columns, odd columns, their sum, the sum of all.</summary>
+    static float ProductInTiles(ReadOnlySpan<float> x, RandomMatrix matrix, int output)
+    {
+        float[] weights = new float[matrix.NumColumns];
+        matrix.DequantizeRow(output, weights);
+        float sum = 0;
+        for (int step = 0; step < weights.Length; step += 32)
+        {
+            float even = 0, odd = 0;
+            for (int k = step; k < Math.Min(step + 32, weights.Length); k += 2)
+            {
+                even = MathF.FusedMultiplyAdd(Round(x[k]), weights[k], even);
+                odd = MathF.FusedMultiplyAdd(Round(x[k + 1]), weights[k + 1], odd);
+            }
+
+            sum += even + odd;
+        }
+
+        return sum;
+
+        static float Round(float value)
+        {
+            uint bits = BitConverter.SingleToUInt32Bits(value);
+            return BitConverter.UInt32BitsToSingle(bits + 0x7FFF + (bits >> 16 & 1) & 0xFFFF0000);
+        }
     }
 
     static bool HasSameBits(TestTensor a, TestTensor b) =>
@@ -106,7 +166,7 @@ public class AmxMatMulTests
             _kernels.Values.SelectMany(kernel => kernel.Counts).GroupBy(count => count.Key, count => count.Value)
                 .ToDictionary(group => group.Key, group => group.Sum());
 
-        public override bool Supports(PanelFormat format) => format.IsQuantized;
+        public override bool Supports(PanelFormat format) => HasKernel(format);
 
         public override void Dispose()
         {
@@ -118,9 +178,8 @@ public class AmxMatMulTests
         {
             if (!_kernels.TryGetValue(kernel, out CodeInterpreter? interpreter))
             {
-                PanelFormat format = kernel.Format == wrongFormat ? PanelFormat.Int4 : kernel.Format;
-                interpreter = new CodeInterpreter(
-                    KernelCompiler.Assemble(a => AmxTileEmitter.Emit(a, format, kernel.NumRows)));
+                AmxKernel executed = kernel.Format == wrongFormat ? kernel with { Format = PanelFormat.Int4 } : kernel;
+                interpreter = new CodeInterpreter(KernelCompiler.Assemble(executed.Emit));
                 _kernels.Add(kernel, interpreter);
             }
 

@@ -24,4 +24,7 @@ static class CpuFeatures
 
     /// <summary>AMX int8 products, permitted by the system.</summary>
     public static bool HasAmxInt8 { get; } = CanAmxInt8 && TileRefusal is null;
+
+    /// <summary>AMX bf16 products, permitted by the system.</summary>
+    public static bool HasAmxBf16 { get; } = HasAmxInt8 && (X86Base.CpuId(7, 0).Edx >> 22 & 1) != 0;
 }
