@@ -36,6 +36,9 @@ sealed class CodeInterpreter : IDisposable
         _table = ScalarTable().Concat(VectorTable()).Concat(TileTable()).ToDictionary();
     }
 
+    /// <summary>Kernels are emitted for the system's calling convention; this knows one.</summary>
+    public static bool KnowsCallingConvention => !OperatingSystem.IsWindows();
+
     /// <summary>Instructions executed so far, by name.</summary>
     public Dictionary<Mnemonic, int> Counts { get; } = [];
 

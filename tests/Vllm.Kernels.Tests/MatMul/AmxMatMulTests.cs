@@ -25,7 +25,7 @@ public class AmxMatMulTests
     [Theory, MemberData(nameof(QuantizedTypes))]
     public void Run_GivesTheReferencesBits(GgmlType type)
     {
-        Assert.SkipUnless(CpuFeatures.HasAvx512Vnni, "few rows and unpacking need AVX-512 with VNNI");
+        SkipUnlessTilesCanBeInterpreted();
         using var team = new WorkerTeam(1);
         var amx = new InterpretedAmx();
         using var kernel = new MatMulKernel(team, [amx, new ScalarMatMul()], amx.Name);
@@ -60,6 +60,7 @@ public class AmxMatMulTests
     [InlineData(1100)]
     public void Run_OfBF16_AddsInTheOrderOfTiles(int numColumns)
     {
+        SkipUnlessTilesCanBeInterpreted();
         const int NumOutputs = 37;
         using var team = new WorkerTeam(1);
         var amx = new InterpretedAmx();
@@ -107,7 +108,7 @@ public class AmxMatMulTests
     [Fact]
     public void SelfCheck_OfAWrongVariant_NamesTheFormat()
     {
-        Assert.SkipUnless(CpuFeatures.HasAvx512Vnni, "needs AVX-512 with VNNI");
+        SkipUnlessTilesCanBeInterpreted();
         using var reference = new EmittedMatMul();
         using var right = new InterpretedAmx();
         using var wrong = new InterpretedAmx(wrongFormat: PanelFormat.Int4Min);
@@ -125,6 +126,35 @@ public class AmxMatMulTests
         using var kernel = new MatMulKernel(team, [new RefusedVariant(), new ScalarMatMul()], null);
 
         Assert.EndsWith("; not amx: no permission", Assert.Single(kernel.Choices).Reason, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(GgmlType.Q4_0)]
+    [InlineData(GgmlType.BF16)]
+    public void Run_OfManyRows_ReadsAheadWhatWasListed(GgmlType type)
+    {
+        SkipUnlessTilesCanBeInterpreted();
+        using var team = new WorkerTeam(1);
+        using var kernel = new MatMulKernel(team, [new InterpretedAmx(), new ScalarMatMul()], null);
+        using PackedWeight weight = PackedWeight.Create(team, [new RandomMatrix(type, 64, 1024)], default, DType.BF16);
+        using TestTensor x = new TestTensor(32, 1024).FillRandom(1);
+        using var output = new TestTensor(32, 64);
+        kernel.ReadAhead.Begin();
+        Assert.True(kernel.ReadAhead.TryAdd(x.Tensor.Address, 3000));
+        Assert.True(kernel.ReadAhead.TryAdd(x.Tensor.Address + 8192, 1000));
+        kernel.ReadAhead.End();
+
+        kernel.Run(x.Tensor.Rows(8), weight, output.Tensor.Rows(8)); // few rows wait for their own weights
+        Assert.False(kernel.ReadAhead.IsAtEnd(0));
+        kernel.Run(x.Tensor, weight, output.Tensor);
+
+        Assert.True(kernel.ReadAhead.IsAtEnd(0));
+    }
+
+    static void SkipUnlessTilesCanBeInterpreted()
+    {
+        Assert.SkipUnless(CpuFeatures.HasAvx512Vnni, "few rows and unpacking need AVX-512 with VNNI");
+        Assert.SkipUnless(CodeInterpreter.KnowsCallingConvention, "another calling convention");
     }
 
     /// <summary>Per step of 32 columns: even columns, odd columns, their sum, the sum of all.</summary>

@@ -71,6 +71,7 @@ unsafe class AmxMatMul(EmittedMatMul fewRows) : MatMulVariant
     /// <param name="arguments">Address of its <see cref="AmxArguments"/>.</param>
     protected virtual void Execute(AmxKernel kernel, nint arguments)
     {
+        SignalStack.Enlarge();
         if (!_kernels.TryGetValue(kernel, out nint address)) address = Compile(kernel);
         ((delegate* unmanaged<nint, void>)address)(arguments);
     }
