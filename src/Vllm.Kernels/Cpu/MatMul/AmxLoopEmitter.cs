@@ -17,8 +17,8 @@ unsafe struct AmxArguments
     public byte* Weights;
     public nint NumSteps;
 
-    /// <summary>How far ahead weights are prefetched, where the tile does so.</summary>
-    public nint PrefetchBytes;
+    /// <summary>Weights to come, a few lines of which are prefetched at each step.</summary>
+    public byte* Prefetch;
 
     /// <summary>[rows][32] sums of the chunks before; null at the first chunk.</summary>
     public float* Sums;
@@ -43,9 +43,9 @@ unsafe struct AmxArguments
 /// tilerelease
 /// </code>
 /// <code>
-/// r14 arguments     rsi x stride     r15 64     rbx tiles left
-/// r9  x of the tile     r8  sums of the tile     rax y of the tile
-/// [rsp] configuration    [rsp + LocalsOffset ...] the tile's own
+/// r14 arguments         rsi x stride            r15 64                rbx prefetch
+/// r9  x of the tile     r8  sums of the tile    rax y of the tile
+/// [rsp] configuration   [rsp + 64] tiles left   [rsp + LocalsOffset ...] the tile's own
 /// </code>
 /// </summary>
 static class AmxLoopEmitter
@@ -57,9 +57,9 @@ static class AmxLoopEmitter
     public const int TileRowBytes = 64;
 
     /// <summary>From rsp.</summary>
-    public const int LocalsOffset = 64;
+    public const int LocalsOffset = 128;
 
-    const int LocalBytes = LocalsOffset + MaxRows * TileRowBytes;
+    const int TilesLeft = 64, LocalBytes = LocalsOffset + MaxRows * TileRowBytes;
 
     /// <param name="a">Receives the code.</param>
     /// <param name="tile">What is done per tile.</param>
@@ -72,6 +72,7 @@ static class AmxLoopEmitter
         a.mov(r8, Argument(nameof(AmxArguments.Sums)));
         a.mov(rax, Argument(nameof(AmxArguments.Y)));
         a.mov(rsi, Argument(nameof(AmxArguments.XStrideBytes)));
+        a.mov(rbx, Argument(nameof(AmxArguments.Prefetch)));
         a.mov(r15, TileRowBytes);
         tile.EmitConstants(a);
         if (numRows < MaxRows)
@@ -112,9 +113,10 @@ static class AmxLoopEmitter
     static void EmitTiles(Assembler a, AmxTile tile, RowTiles tiles, int numRows, string countField)
     {
         Label next = a.CreateLabel(), done = a.CreateLabel();
-        a.mov(rbx, Argument(countField));
-        a.test(rbx, rbx);
+        a.mov(rdx, Argument(countField));
+        a.test(rdx, rdx);
         a.jz(done);
+        a.mov(__qword_ptr[rsp + TilesLeft], rdx);
 
         a.Label(ref next);
         tile.EmitTile(a, tiles, numRows);
@@ -123,7 +125,7 @@ static class AmxLoopEmitter
         a.add(r8, numRows * PanelFormat.LineBytes);
         a.imul(rdx, Argument(nameof(AmxArguments.YStrideBytes)), numRows);
         a.add(rax, rdx);
-        a.dec(rbx);
+        a.dec(__qword_ptr[rsp + TilesLeft]);
         a.jnz(next);
 
         a.Label(ref done);

@@ -15,8 +15,8 @@ static unsafe class AmxSelfCheck
     /// <summary>More than a chunk, and no multiple of it; blocks of 256 are whole.</summary>
     const int NumColumns = AmxPanelChunk.MaxColumns + 256;
 
-    /// <summary>A tile of one row, one of a few, two of different sizes.</summary>
-    static readonly int[] RowCounts = [1, 9, MaxRows];
+    /// <summary>A tile of one row, if bf16; one whole tile; two of different sizes.</summary>
+    static readonly int[] RowCounts = [1, 16, MaxRows];
 
     /// <returns>Null, or what is wrong.</returns>
     public static string? Run()

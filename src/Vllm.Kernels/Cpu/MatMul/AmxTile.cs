@@ -6,7 +6,8 @@ namespace Vllm.Kernels.Cpu.MatMul;
 
 /// <summary>Emits the product of a tile of up to 16 rows by a chunk of a panel; registers by
 /// <see cref="AmxLoopEmitter"/>.</summary>
-abstract class AmxTile
+/// <param name="numPrefetches">Cache lines per step; of quantized weights, per step and half.</param>
+abstract class AmxTile(int numPrefetches)
 {
     /// <summary>The halves of a step of a panel.</summary>
     public static AssemblerRegisterTMM[] Weights { get; } = [tmm6, tmm7];
@@ -20,10 +21,17 @@ abstract class AmxTile
     /// <summary>What stays in registers for all tiles.</summary>
     public virtual void EmitConstants(Assembler a) { }
 
-    /// <summary>May use all but rsi, rax, rbx, r8, r9, r14 and r15.</summary>
+    /// <summary>May use all but rsi, rax, rbx, r8, r9, r14, r15 and what <see cref="EmitConstants"/> keeps.</summary>
     public abstract void EmitTile(Assembler a, RowTiles tiles, int numRows);
 
-    /// <summary>Rows of a register, from memory to memory at a distance of 128 bytes.</summary>
+    /// <summary>To L2: two halves and all tiles of rows fetch a chunk together.</summary>
+    protected void EmitPrefetches(Assembler a)
+    {
+        for (int i = 0; i < numPrefetches; i++) a.prefetcht1(__[rbx + i * 64]);
+        a.add(rbx, numPrefetches * 64);
+    }
+
+    /// <summary>Rows of a register in memory, 128 bytes apart.</summary>
     protected static AssemblerMemoryOperand Lines(AssemblerRegister64 address, int half) =>
         __[address + r15 * 2 + half * AmxLoopEmitter.TileRowBytes];
 }
@@ -47,7 +55,8 @@ abstract class AmxTile
 /// </code>
 /// </summary>
 /// <param name="format">Only its group size and whether it has mins matter.</param>
-sealed class AmxIntegerTile(PanelFormat format) : AmxTile
+/// <param name="numPrefetches">Cache lines per group and half.</param>
+sealed class AmxIntegerTile(PanelFormat format, int numPrefetches) : AmxTile(numPrefetches)
 {
     const int DotsOffset = AmxLoopEmitter.LocalsOffset;
 
@@ -104,6 +113,7 @@ sealed class AmxIntegerTile(PanelFormat format) : AmxTile
         a.tileloadd(Weights[half], Lines(rdx, half));
         a.tdpbssd(dots, tiles.X, Weights[half]);
         a.tilestored(__[rsp + r15 + DotsOffset], dots);
+        EmitPrefetches(a);
         a.vmovups(Scales, __[rdx + AmxPanelChunk.ScaleOffset(format) + half * 64]);
         if (format.HasMin) a.vmovups(Mins, __[rdx + AmxPanelChunk.MinOffset(format) + half * 64]);
         for (int row = 0; row < numRows; row++) EmitSum(a, row);
@@ -162,11 +172,12 @@ sealed class AmxIntegerTile(PanelFormat format) : AmxTile
 /// <c>tdpbf16ps</c> adds the products of even and of odd columns of a step, one after the other, then both to the sum:
 /// an order by columns alone, but not the one of <c>vdpbf16ps</c>, so that rows of any number go through tiles.
 /// <code>
-/// rdi x     rdx step     rcx steps left     r10 prefetch
+/// rdi x     rdx step     rcx steps left
 /// </code>
 /// </summary>
 /// <param name="stepColumns">Up to 32.</param>
-sealed class AmxBF16Tile(int stepColumns) : AmxTile
+/// <param name="numPrefetches">Cache lines per step.</param>
+sealed class AmxBF16Tile(int stepColumns, int numPrefetches) : AmxTile(numPrefetches)
 {
     public const int MaxStepColumns = AmxLoopEmitter.TileRowBytes / 2;
 
@@ -179,10 +190,7 @@ sealed class AmxBF16Tile(int stepColumns) : AmxTile
         a.mov(rdi, r9);
         a.mov(rdx, AmxLoopEmitter.Argument(nameof(AmxArguments.Weights)));
         a.mov(rcx, AmxLoopEmitter.Argument(nameof(AmxArguments.NumSteps)));
-        a.mov(r10, AmxLoopEmitter.Argument(nameof(AmxArguments.PrefetchBytes)));
-        a.add(r10, rdx);
 
-        int stepBytes = NumWeightRows * PanelFormat.LineBytes;
         a.Label(ref step);
         a.tileloadd(tiles.X, __[rdi + rsi]);
         for (int half = 0; half < 2; half++)
@@ -191,10 +199,9 @@ sealed class AmxBF16Tile(int stepColumns) : AmxTile
             a.tdpbf16ps(tiles.Products[half], tiles.X, Weights[half]);
         }
 
-        for (int offset = 0; offset < stepBytes; offset += 64) a.prefetcht1(__[r10 + offset]);
+        EmitPrefetches(a);
         a.add(rdi, XRowBytes);
-        a.add(rdx, stepBytes);
-        a.add(r10, stepBytes);
+        a.add(rdx, NumWeightRows * PanelFormat.LineBytes);
         a.dec(rcx);
         a.jnz(step);
 
