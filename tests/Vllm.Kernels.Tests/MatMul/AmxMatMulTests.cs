@@ -21,7 +21,7 @@ public class AmxMatMulTests
     public static TheoryData<string> FormatNames =>
         [.. PanelFormat.All.Where(AmxMatMul.HasKernel).Select(format => format.Name)];
 
-    /// <summary>Whole chunks, parts of chunks and partial panels.</summary>
+    /// <summary>A part of a chunk, several chunks, partial panels.</summary>
     [Theory, MemberData(nameof(QuantizedTypes))]
     public void Run_GivesTheReferencesBits(GgmlType type)
     {
@@ -31,7 +31,7 @@ public class AmxMatMulTests
         using var kernel = new MatMulKernel(team, [amx, new ScalarMatMul()], amx.Name);
         using var reference = new MatMulKernel(team, "scalar");
         int blockColumns = GgmlTypes.Block(type).NumValues;
-        foreach ((int numOutputs, int numColumns) in new[] { (33, blockColumns), (70, 768) })
+        foreach ((int numOutputs, int numColumns) in new[] { (33, blockColumns), (70, 1280) })
         {
             var matrix = new RandomMatrix(type, numOutputs, numColumns);
             using PackedWeight weight = PackedWeight.Create(team, [matrix], default, DType.BF16);

@@ -1,3 +1,4 @@
+using System.ComponentModel;
 using Vllm.Kernels.Cpu.CodeGen;
 using Vllm.Kernels.Memory;
 
@@ -12,8 +13,8 @@ static unsafe class AmxSelfCheck
 {
     const int NumPanels = 2, MaxRows = 31;
 
-    /// <summary>More than a chunk, and no multiple of it; blocks of 256 are whole.</summary>
-    const int NumColumns = AmxPanelChunk.MaxColumns + 256;
+    /// <summary>Two chunks and a part of one; blocks of 256 are whole.</summary>
+    const int NumColumns = 2 * AmxPanelChunk.MaxColumns + 256;
 
     /// <summary>A tile of one row, if bf16; one whole tile; two of different sizes.</summary>
     static readonly int[] RowCounts = [1, 16, MaxRows];
@@ -27,7 +28,14 @@ static unsafe class AmxSelfCheck
         {
             using var reference = new EmittedMatMul();
             using var candidate = new AmxMatMul(reference);
-            failure = Compare(candidate, reference, CpuFeatures.HasAmxBf16);
+            try
+            {
+                failure = Compare(candidate, reference, CpuFeatures.HasAmxBf16);
+            }
+            catch (Win32Exception e) // of memory that the system did not give
+            {
+                failure = e.Message;
+            }
         });
         thread.Start();
         thread.Join();

@@ -103,9 +103,10 @@ sealed unsafe class MatMulKernel : IDisposable
 
     KernelChoice WithRefusals(KernelChoice choice)
     {
-        IEnumerable<string> refused =
-            _variants.Where(variant => variant.Refusal is not null).Select(variant => $"; not {variant.Name}: {variant.Refusal}");
-        return choice with { Reason = choice.Reason + string.Concat(refused) };
+        IEnumerable<string> refusals = _variants
+            .Where(variant => variant.Refusal is not null)
+            .Select(variant => $"; not {variant.Name}: {variant.Refusal}");
+        return choice with { Reason = choice.Reason + string.Concat(refusals) };
     }
 
     static Dictionary<PanelFormat, MatMulVariant> Choose(MatMulVariant[] variants, string? name)

@@ -5,7 +5,8 @@ namespace Vllm.Kernels.Cpu.MatMul;
 /// <summary>
 /// One way to compute a <see cref="PanelProduct"/>. All order the floating-point operations of an output by k alone:
 /// quantized, sum = 0, then per group t = float(integer dot) * weight scale, sum = fma(t, activation scale, sum) and,
-/// with mins, sum = fma(min, scaled sum of activations, sum); otherwise one fma (or <c>vdpbf16ps</c>) after another.
+/// with mins, sum = fma(min, scaled sum of activations, sum); otherwise one fma (or <c>vdpbf16ps</c>, or
+/// <c>tdpbf16ps</c> per 32 columns) after another.
 /// </summary>
 abstract class MatMulVariant : IDisposable
 {
