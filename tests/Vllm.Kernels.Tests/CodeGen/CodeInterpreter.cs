@@ -5,8 +5,8 @@ using Vllm.Kernels.Memory;
 namespace Vllm.Tests.CodeGen;
 
 /// <summary>
-/// Executes machine code of emitted kernels instruction by instruction, on real memory, by the manual's definitions: for
-/// instructions that this machine lacks. Knows what the kernels use, without masks, and fails on anything else.
+/// Executes machine code of emitted kernels instruction by instruction, on real memory, by the manual's definitions:
+/// for instructions that this machine lacks. Knows what the kernels use, without masks, and fails on anything else.
 /// </summary>
 sealed class CodeInterpreter : IDisposable
 {

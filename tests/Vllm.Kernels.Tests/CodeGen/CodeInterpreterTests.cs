@@ -23,7 +23,8 @@ public class CodeInterpreterTests
         Assert.SkipUnless(CodeInterpreter.KnowsCallingConvention, "another calling convention");
         PanelFormat format = PanelFormat.All.Single(candidate => candidate.Name == formatName);
         int rowBytes = ActivationRows.RowBytes(format.Activations, NumColumns);
-        using NativeBuffer x = RandomBytes(NumRows * rowBytes), w = RandomBytes(NumPanels * format.PanelBytes(NumColumns));
+        using NativeBuffer x = RandomBytes(NumRows * rowBytes);
+        using NativeBuffer w = RandomBytes(NumPanels * format.PanelBytes(NumColumns));
         using var actual = new NativeBuffer(NumRows * NumPanels * PanelFormat.LineBytes);
         using var expected = new NativeBuffer(actual.SizeBytes);
         using var scratch = new NativeBuffer(MatMulVariant.ScratchBytes);

@@ -117,5 +117,6 @@ sealed class TileUnit
         for (int row = 0; row < MaxRows; row++) Array.Clear(Row(tile, row));
     }
 
-    void CheckIsConfigured(int tile) => Assert.True(IsConfigured && _numRows[tile] > 0, $"tile {tile} is not configured");
+    void CheckIsConfigured(int tile) =>
+        Assert.True(IsConfigured && _numRows[tile] > 0, $"tile {tile} is not configured");
 }

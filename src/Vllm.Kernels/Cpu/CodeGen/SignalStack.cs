@@ -4,8 +4,8 @@ using System.Runtime.InteropServices;
 namespace Vllm.Kernels.Cpu.CodeGen;
 
 /// <summary>
-/// Room for signal handlers on threads that use tiles. Once a thread has used them, Linux puts 11 KB of registers on the
-/// stack of each of its signal handlers. The runtime's stack for SIGSEGV, which it turns into
+/// Room for signal handlers on threads that use tiles. Once a thread has used them, Linux puts 11 KB of registers on
+/// the stack of each of its signal handlers. The runtime's stack for SIGSEGV, which it turns into
 /// <see cref="NullReferenceException"/>, has 12 KB of room: such an exception would end the process.
 /// </summary>
 static unsafe partial class SignalStack
@@ -14,7 +14,7 @@ static unsafe partial class SignalStack
     const int ReadAndWrite = 3, PrivateAnonymous = 0x22; // of mmap
 
     [ThreadStatic]
-    static bool t_isLarge;
+    static bool _isLarge;
 
     /// <summary>Of the calling thread, in bytes.</summary>
     public static nint Size
@@ -31,7 +31,7 @@ static unsafe partial class SignalStack
     /// thread's end; where it does not, the stack stays until the process ends.</summary>
     public static void Enlarge()
     {
-        if (t_isLarge) return;
+        if (_isLarge) return;
         if (Size < StackBytes)
         {
             nint address = Map(0, StackBytes, ReadAndWrite, PrivateAnonymous, -1, 0);
@@ -40,7 +40,7 @@ static unsafe partial class SignalStack
             Check(SetSignalStack(&stack, null) == 0);
         }
 
-        t_isLarge = true;
+        _isLarge = true;
     }
 
     static void Check(bool succeeded)

@@ -7,8 +7,8 @@ namespace Vllm.Kernels.Cpu.MatMul;
 /// <summary>
 /// Quantized and bf16 products in AMX tiles, a panel at a time in chunks along K, over which all rows pass.
 /// <list type="bullet">
-/// <item>Chunks of quantized panels are unpacked (<see cref="AmxPanelChunk"/>). Few rows, which wait for memory anyway, go
-/// to <see cref="EmittedMatMul"/>, whose bits are the same.</item>
+/// <item>Chunks of quantized panels are unpacked (<see cref="AmxPanelChunk"/>). Few rows, which wait for memory anyway,
+/// go to <see cref="EmittedMatMul"/>, whose bits are the same.</item>
 /// <item>bf16 panels are read as they are, for any number of rows, since tiles have their own order of additions.
 /// One row is no slower for it, by estimate: its tile takes some 52 cycles for 2 KB of weights, memory more.</item>
 /// </list>
@@ -32,8 +32,11 @@ unsafe class AmxMatMul(EmittedMatMul fewRows) : MatMulVariant
 
     public override string? Refusal => CpuFeatures.HasAmxInt8 ? SelfCheck.Value : CpuFeatures.TileRefusal;
 
-    public override bool Supports(PanelFormat format) =>
-        CpuFeatures.HasAmxInt8 && HasKernel(format) && (format.IsQuantized || CpuFeatures.HasAmxBf16) && Refusal is null;
+    public override bool Supports(PanelFormat format)
+    {
+        bool hasInstructions = format.IsQuantized ? CpuFeatures.HasAmxInt8 : CpuFeatures.HasAmxBf16;
+        return hasInstructions && HasKernel(format) && Refusal is null;
+    }
 
     /// <summary>Whether it can be multiplied in tiles, by whichever machine.</summary>
     public static bool HasKernel(PanelFormat format) => format.IsQuantized || format == PanelFormat.BF16;

@@ -6,8 +6,8 @@ namespace Vllm.Kernels.Cpu.MatMul;
 
 /// <summary>
 /// Multiplies small matrices in tiles and without, before the first use of tiles in a process: this code was checked by
-/// an interpreter of machine code, never by a processor with tiles. Products of integers have one right result, whatever
-/// the order of additions; those of other numbers in bf16 have to be the same for every number of rows.
+/// an interpreter of machine code, never by a processor with tiles. Products of integers have one right result,
+/// whatever the order of additions; those of other numbers in bf16 have to be the same for every number of rows.
 /// </summary>
 static unsafe class AmxSelfCheck
 {
