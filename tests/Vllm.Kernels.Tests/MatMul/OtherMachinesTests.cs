@@ -37,8 +37,11 @@ public class OtherMachinesTests
     {
         using var team = new WorkerTeam(1);
         using var kernel = new MatMulKernel(team);
-        string expected = Environment.GetEnvironmentVariable(BestVariant) ?? MatMulKernelTests.VariantNames.First();
+        MatMulVariant[] variants = MatMulVariant.CreateAll();
+        string? expected = Environment.GetEnvironmentVariable(BestVariant);
 
-        Assert.All(PanelFormat.All, format => Assert.Equal(expected, kernel.VariantName(format)));
+        Assert.All(PanelFormat.All, format => Assert.Equal(
+            expected ?? variants.First(variant => variant.Supports(format)).Name, kernel.VariantName(format)));
+        foreach (MatMulVariant variant in variants) variant.Dispose();
     }
 }

@@ -14,4 +14,17 @@ static class CpuFeatures
 
     /// <summary>512-bit <c>vdpbf16ps</c>.</summary>
     public static bool HasAvx512Bf16 { get; } = HasAvx512 && (X86Base.CpuId(7, 1).Eax >> 5 & 1) != 0;
+
+    /// <summary>Whether the processor has tiles and their int8 products (amx_tile, amx_int8).</summary>
+    static bool CanAmxInt8 { get; } = HasAvx512Vnni && (X86Base.CpuId(7, 0).Edx >> 24 & 3) == 3;
+
+    /// <summary>Why the system does not let this process use the processor's tiles; null where it does, or where there
+    /// are none.</summary>
+    public static string? TileRefusal { get; } = CanAmxInt8 ? TilePermission.Request() : null;
+
+    /// <summary>AMX int8 products, permitted by the system.</summary>
+    public static bool HasAmxInt8 { get; } = CanAmxInt8 && TileRefusal is null;
+
+    /// <summary>AMX bf16 products, permitted by the system.</summary>
+    public static bool HasAmxBf16 { get; } = HasAmxInt8 && (X86Base.CpuId(7, 0).Edx >> 22 & 1) != 0;
 }

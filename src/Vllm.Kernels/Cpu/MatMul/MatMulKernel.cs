@@ -42,9 +42,17 @@ sealed unsafe class MatMulKernel : IDisposable
     /// <param name="variantName">Forces a <see cref="MatMulVariant"/>; null = <c>VLLM_KERNEL_MATMUL</c>, else the best
     /// for each format.</param>
     public MatMulKernel(WorkerTeam team, string? variantName = null)
+        : this(team, MatMulVariant.CreateAll(), variantName)
+    {
+    }
+
+    /// <param name="team">Splits every product.</param>
+    /// <param name="variants">In order of preference; disposed with the kernel.</param>
+    /// <param name="variantName">Forces one of them.</param>
+    public MatMulKernel(WorkerTeam team, MatMulVariant[] variants, string? variantName)
     {
         _team = team;
-        _variants = MatMulVariant.CreateAll();
+        _variants = variants;
         variantName ??= Environment.GetEnvironmentVariable(KernelChoice.Variable(Operation));
         _variantOf = Choose(_variants, variantName);
         _scratch = new NativeBuffer((long)team.NumWorkers * 2 * MatMulVariant.ScratchBytes);
@@ -63,7 +71,7 @@ sealed unsafe class MatMulKernel : IDisposable
         from chosen in _variantOf
         group chosen.Key by chosen.Value into formats
         let supported = _variants.Where(variant => formats.Any(variant.Supports)).Select(variant => variant.Name)
-        let choice = KernelChoice.Of(Operation, formats.Key.Name, supported)
+        let choice = WithRefusals(KernelChoice.Of(Operation, formats.Key.Name, supported))
         let names = string.Join(", ", formats.Select(format => format.Name))
         select formats.Count() == _variantOf.Count ? choice : choice with { Reason = $"for {names}: {choice.Reason}" };
 
@@ -91,6 +99,14 @@ sealed unsafe class MatMulKernel : IDisposable
         foreach (NativeBuffer? buffer in _converted) buffer?.Dispose();
         _scratch.Dispose();
         ReadAhead.Dispose();
+    }
+
+    KernelChoice WithRefusals(KernelChoice choice)
+    {
+        IEnumerable<string> refusals = _variants
+            .Where(variant => variant.Refusal is not null)
+            .Select(variant => $"; not {variant.Name}: {variant.Refusal}");
+        return choice with { Reason = choice.Reason + string.Concat(refusals) };
     }
 
     static Dictionary<PanelFormat, MatMulVariant> Choose(MatMulVariant[] variants, string? name)
