@@ -6,6 +6,8 @@ namespace Vllm;
 /// null means "derive it from the model or the machine". What was derived stands in <see cref="EngineConfig"/>.</summary>
 public sealed record EngineOptions
 {
+    readonly int? _maxNumBatchedTokens;
+
     /// <summary>A GGUF file, or a folder with a Hugging Face checkpoint.</summary>
     public required string Model { get; init; }
 
@@ -35,8 +37,14 @@ public sealed record EngineOptions
     /// <summary>Most requests in one step.</summary>
     public int MaxNumSeqs { get; init; } = 256;
 
-    /// <summary>Most tokens in one step; a longer prompt is computed in chunks.</summary>
-    public int MaxNumBatchedTokens { get; init; } = 2048;
+    /// <summary>Most tokens in one step; a longer prompt is computed in chunks. By default 512, as a CPU computes no faster
+    /// on more and everybody waits for a step's end; <see cref="MaxNumSeqs"/> if that is more, and without chunks
+    /// <see cref="MaxModelLen"/>, or 2048.</summary>
+    public int MaxNumBatchedTokens
+    {
+        get => _maxNumBatchedTokens ?? Math.Max(MaxNumSeqs, EnableChunkedPrefill ? 512 : MaxModelLen ?? 2048);
+        init => _maxNumBatchedTokens = value;
+    }
 
     /// <summary>The token budget of a step when it is less than <see cref="MaxNumBatchedTokens"/>.</summary>
     public int? MaxNumScheduledTokens { get; init; }

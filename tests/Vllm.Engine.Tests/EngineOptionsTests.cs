@@ -23,6 +23,7 @@ public class EngineOptionsTests
         { "kv_offloading_dtype", Options with { KvCacheDtype = "fp8", KvOffloadingSize = 1, KvOffloadingDtype = "int8_per_token_head" } },
         { "kv_cache_dtype", Options with { KvCacheDtype = "float16" } },
         { "long_prefill_token_threshold", Options with { LongPrefillTokenThreshold = -1 } },
+        { "max_num_batched_tokens", Options with { MaxNumBatchedTokens = 0 } },
         { "watermark", Options with { Watermark = 1 } },
         { "watermark", Options with { Watermark = double.NaN } },
         { "num_gpu_blocks_override", Options with { NumGpuBlocksOverride = 1 } },
@@ -32,6 +33,15 @@ public class EngineOptionsTests
     [MemberData(nameof(WrongOptions))]
     public void Validate_NamesTheOption(string name, EngineOptions options) =>
         Assert.Contains(name, Assert.Single(options.Validate()), StringComparison.Ordinal);
+
+    [Fact]
+    public void MaxNumBatchedTokens_FollowsTheOtherOptions()
+    {
+        Assert.Equal(512, Options.MaxNumBatchedTokens);
+        Assert.Equal(1000, (Options with { MaxNumSeqs = 1000 }).MaxNumBatchedTokens);
+        Assert.Equal(256, (Options with { EnableChunkedPrefill = false }).MaxNumBatchedTokens);
+        Assert.Equal(100, (Options with { MaxNumBatchedTokens = 100, EnableChunkedPrefill = false }).MaxNumBatchedTokens);
+    }
 
     [Theory]
     [InlineData("model.layers.3.self_attn.k_scale", true)]

@@ -87,7 +87,7 @@ public sealed class OptionReaderTests
     [InlineData("one two", "unexpected argument: two")]
     [InlineData("--max-num-seqs 0", "max_num_seqs must be positive")]
     [InlineData("--max-num-active-seqs 300", "max_num_active_seqs must be 1 to max_num_seqs (256), got 300")]
-    [InlineData("--max-num-scheduled-tokens 4096", "max_num_scheduled_tokens must be 1 to max_num_batched_tokens (2048)")]
+    [InlineData("--max-num-scheduled-tokens 4096", "max_num_scheduled_tokens must be 1 to max_num_batched_tokens (512)")]
     [InlineData("--max-model-len 512 --long-prefill-token-threshold 1k", "long_prefill_token_threshold (1000) must be")]
     [InlineData("--watermark 1", "watermark must be at least 0 and below 1")]
     [InlineData("--max-model-len 4k --no-enable-chunked-prefill", "without chunked prefill max_num_batched_tokens")]
