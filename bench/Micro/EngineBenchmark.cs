@@ -31,7 +31,7 @@ static class EngineBenchmark
         var scheduler = new Scheduler(new SchedulerOptions
         {
             MaxNumSeqs = numRequests,
-            MaxNumBatchedTokens = config.Options.MaxNumBatchedTokens,
+            MaxNumBatchedTokens = config.MaxNumBatchedTokens,
             MaxModelLen = MaxModelLen,
             BlockSize = BlockSize,
             NumBlocks = config.NumBlocks,

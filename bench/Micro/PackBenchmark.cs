@@ -20,8 +20,12 @@ static class PackBenchmark
         using var team = new WorkerTeam(numThreads);
         foreach (GgmlType type in types)
         {
+            int unit = GgmlTypes.Block(type).NumValues; // 256 columns for the K formats: 512 in place of 576
             RandomMatrix[] layer =
-                [.. LayerShapes.Select(shape => new RandomMatrix(type, shape.NumOutputs, shape.NumInputs))];
+            [
+                .. LayerShapes.Select(shape =>
+                    new RandomMatrix(type, shape.NumOutputs, shape.NumInputs / unit * unit)),
+            ];
             var table = new RandomMatrix(GgmlType.Q8_0, 49152, 576);
             for (int round = 0; round < 4; round++)
             {

@@ -97,7 +97,7 @@ static class StepBenchmark
             _device.Products[(shape.HiddenSize, shape.IntermediateSize)] = "down";
             LanguageModel network = ModelRegistry.Create(new ModelContext(
                 shape, _device, new WeightLoader(checkpoint, _device, config.Dtype), MaxModelLen,
-                config.Options.MaxNumBatchedTokens, numRequests));
+                config.MaxNumBatchedTokens, numRequests));
             _runner = new ModelRunner(config, network, _device, _device.CreateKvCache(new(
                 shape.NumHiddenLayers, config.NumBlocks, config.BlockSize, shape.NumKvHeads, shape.HeadDim, config.Dtype)));
             _scheduler = engine.Scheduler;

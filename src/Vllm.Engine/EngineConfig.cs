@@ -16,6 +16,9 @@ public sealed record EngineConfig
 
     public required int MaxModelLen { get; init; }
 
+    /// <summary>Most tokens in one step.</summary>
+    public int MaxNumBatchedTokens => Options.ResolvedMaxNumBatchedTokens;
+
     public required int BlockSize { get; init; }
 
     /// <summary>Blocks of the cache, the null block included.</summary>

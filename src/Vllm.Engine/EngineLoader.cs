@@ -119,7 +119,7 @@ static class EngineLoader
         var weights = new WeightLoader(checkpoint, device, dtype, numParts =>
             progress?.Report(new LoadProgress("Packing weights", Math.Min(1, (double)(numLoaded += numParts) / numTensors))));
         return ModelRegistry.Create(new ModelContext(
-            checkpoint.Config, device, weights, maxModelLen, options.MaxNumBatchedTokens, options.MaxNumSeqs));
+            checkpoint.Config, device, weights, maxModelLen, options.ResolvedMaxNumBatchedTokens, options.MaxNumSeqs));
     }
 
     /// <summary>Type of the cache. Scales that a checkpoint has for 8 bits are not read: without them its results would
@@ -195,7 +195,7 @@ static class EngineLoader
     /// <summary>A prompt that may not be cut and does not fit into a step would wait for ever.</summary>
     static void CheckPromptsFit(EngineOptions options, int maxModelLen)
     {
-        int budget = options.MaxNumScheduledTokens ?? options.MaxNumBatchedTokens;
+        int budget = options.MaxNumScheduledTokens ?? options.ResolvedMaxNumBatchedTokens;
         if (!options.EnableChunkedPrefill && budget < maxModelLen)
         {
             throw new ArgumentException(
@@ -206,7 +206,7 @@ static class EngineLoader
     static SchedulerOptions SchedulerOptionsOf(EngineConfig config) => new()
     {
         MaxNumSeqs = config.Options.MaxNumSeqs,
-        MaxNumBatchedTokens = config.Options.MaxNumBatchedTokens,
+        MaxNumBatchedTokens = config.MaxNumBatchedTokens,
         MaxNumScheduledTokens = config.Options.MaxNumScheduledTokens,
         MaxNumActiveSeqs = config.Options.MaxNumActiveSeqs,
         MaxModelLen = config.MaxModelLen,

@@ -6,7 +6,7 @@ namespace Vllm;
 /// null means "derive it from the model or the machine". What was derived stands in <see cref="EngineConfig"/>.</summary>
 public sealed record EngineOptions
 {
-    readonly int? _maxNumBatchedTokens;
+    const int DefaultMaxNumBatchedTokens = 512;
 
     /// <summary>A GGUF file, or a folder with a Hugging Face checkpoint.</summary>
     public required string Model { get; init; }
@@ -37,14 +37,10 @@ public sealed record EngineOptions
     /// <summary>Most requests in one step.</summary>
     public int MaxNumSeqs { get; init; } = 256;
 
-    /// <summary>Most tokens in one step; a longer prompt is computed in chunks. By default 512, as a CPU computes no faster
-    /// on more and everybody waits for a step's end; <see cref="MaxNumSeqs"/> if that is more, and without chunks
+    /// <summary>Most tokens in one step; a longer prompt is computed in chunks. null = 512, as a CPU computes no faster on
+    /// more and everybody waits for a step's end; <see cref="MaxNumSeqs"/> if that is more, and without chunks
     /// <see cref="MaxModelLen"/>, or 2048.</summary>
-    public int MaxNumBatchedTokens
-    {
-        get => _maxNumBatchedTokens ?? Math.Max(MaxNumSeqs, EnableChunkedPrefill ? 512 : MaxModelLen ?? 2048);
-        init => _maxNumBatchedTokens = value;
-    }
+    public int? MaxNumBatchedTokens { get; init; }
 
     /// <summary>The token budget of a step when it is less than <see cref="MaxNumBatchedTokens"/>.</summary>
     public int? MaxNumScheduledTokens { get; init; }
@@ -127,6 +123,9 @@ public sealed record EngineOptions
     /// <summary>Defaults that replace the model's; its <c>MaxNewTokens</c> is a limit for every request.</summary>
     public SamplingDefaults? OverrideGenerationConfig { get; init; }
 
+    internal int ResolvedMaxNumBatchedTokens =>
+        MaxNumBatchedTokens ?? Math.Max(MaxNumSeqs, EnableChunkedPrefill ? DefaultMaxNumBatchedTokens : MaxModelLen ?? 2048);
+
     /// <summary>All that is wrong with the values by themselves; empty when nothing is.</summary>
     public IReadOnlyList<string> Validate()
     {
@@ -134,12 +133,13 @@ public sealed record EngineOptions
         Check(Device is "auto" or "cpu", $"device must be auto or cpu, got '{Device}'.");
         Check(MaxModelLen is null or > 0, $"max_model_len must be positive, got {MaxModelLen}.");
         Check(MaxNumSeqs > 0, $"max_num_seqs must be positive, got {MaxNumSeqs}.");
-        Check(MaxNumBatchedTokens >= MaxNumSeqs,
-            $"max_num_batched_tokens ({MaxNumBatchedTokens}) must be at least max_num_seqs ({MaxNumSeqs}).");
-        Check(EnableChunkedPrefill || MaxModelLen is null || MaxNumBatchedTokens >= MaxModelLen,
-            $"without chunked prefill max_num_batched_tokens ({MaxNumBatchedTokens}) must be at least max_model_len ({MaxModelLen}).");
-        Check(MaxNumScheduledTokens is null || (MaxNumScheduledTokens > 0 && MaxNumScheduledTokens <= MaxNumBatchedTokens),
-            $"max_num_scheduled_tokens must be 1 to max_num_batched_tokens ({MaxNumBatchedTokens}), got {MaxNumScheduledTokens}.");
+        int maxNumTokens = ResolvedMaxNumBatchedTokens;
+        Check(maxNumTokens >= MaxNumSeqs,
+            $"max_num_batched_tokens ({maxNumTokens}) must be at least max_num_seqs ({MaxNumSeqs}).");
+        Check(EnableChunkedPrefill || MaxModelLen is null || maxNumTokens >= MaxModelLen,
+            $"without chunked prefill max_num_batched_tokens ({maxNumTokens}) must be at least max_model_len ({MaxModelLen}).");
+        Check(MaxNumScheduledTokens is null || (MaxNumScheduledTokens > 0 && MaxNumScheduledTokens <= maxNumTokens),
+            $"max_num_scheduled_tokens must be 1 to max_num_batched_tokens ({maxNumTokens}), got {MaxNumScheduledTokens}.");
         Check(MaxNumActiveSeqs is null || (MaxNumActiveSeqs > 0 && MaxNumActiveSeqs <= MaxNumSeqs),
             $"max_num_active_seqs must be 1 to max_num_seqs ({MaxNumSeqs}), got {MaxNumActiveSeqs}.");
         Check(MaxModelLen is null || LongPrefillTokenThreshold <= MaxModelLen,

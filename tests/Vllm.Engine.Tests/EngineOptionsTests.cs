@@ -37,10 +37,10 @@ public class EngineOptionsTests
     [Fact]
     public void MaxNumBatchedTokens_FollowsTheOtherOptions()
     {
-        Assert.Equal(512, Options.MaxNumBatchedTokens);
-        Assert.Equal(1000, (Options with { MaxNumSeqs = 1000 }).MaxNumBatchedTokens);
-        Assert.Equal(256, (Options with { EnableChunkedPrefill = false }).MaxNumBatchedTokens);
-        Assert.Equal(100, (Options with { MaxNumBatchedTokens = 100, EnableChunkedPrefill = false }).MaxNumBatchedTokens);
+        Assert.Equal(512, Options.ResolvedMaxNumBatchedTokens);
+        Assert.Equal(1000, (Options with { MaxNumSeqs = 1000 }).ResolvedMaxNumBatchedTokens);
+        Assert.Equal(256, (Options with { EnableChunkedPrefill = false }).ResolvedMaxNumBatchedTokens);
+        Assert.Equal(100, (Options with { MaxNumBatchedTokens = 100 }).ResolvedMaxNumBatchedTokens);
     }
 
     [Theory]

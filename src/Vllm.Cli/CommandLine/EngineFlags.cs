@@ -85,9 +85,9 @@ static class EngineFlags
         .Group("SchedulerConfig")
         .Value("--max-num-seqs", ValueTypes.Int, o => o.MaxNumSeqs, (o, v) => o with { MaxNumSeqs = v },
             "Most requests in one step.")
-        .Value("--max-num-batched-tokens", ValueTypes.HumanInt,
+        .Value("--max-num-batched-tokens", ValueTypes.OptionalHumanInt,
             o => o.MaxNumBatchedTokens, (o, v) => o with { MaxNumBatchedTokens = v },
-            "Most tokens in one step; a longer prompt is computed in chunks.")
+            "Most tokens in one step; a longer prompt is computed in chunks. 512, or --max-num-seqs if that is more.")
         .Value("--max-num-scheduled-tokens", ValueTypes.OptionalHumanInt,
             o => o.MaxNumScheduledTokens, (o, v) => o with { MaxNumScheduledTokens = v },
             "Most tokens that a step is given when that is less than it could take.")

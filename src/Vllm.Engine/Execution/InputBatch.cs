@@ -18,7 +18,7 @@ sealed class InputBatch
     {
         _blockSize = config.BlockSize;
         int maxNumSeqs = config.Options.MaxNumSeqs;
-        int maxNumTokens = config.Options.MaxNumBatchedTokens;
+        int maxNumTokens = config.MaxNumBatchedTokens;
         int maxBlocksPerSeq = (config.MaxModelLen + _blockSize - 1) / _blockSize;
         Metadata = new AttentionMetadata(maxNumSeqs, maxNumTokens, maxBlocksPerSeq);
         _tokenIds = new int[maxNumTokens];

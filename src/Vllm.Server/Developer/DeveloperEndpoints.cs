@@ -109,7 +109,7 @@ sealed class DeveloperEndpoints(AsyncLLM engine, ActiveRequests active)
         json.WriteString("weight_format", config.WeightFormat);
         json.WriteNumber("max_model_len", config.MaxModelLen);
         json.WriteNumber("max_num_seqs", config.Options.MaxNumSeqs);
-        json.WriteNumber("max_num_batched_tokens", config.Options.MaxNumBatchedTokens);
+        json.WriteNumber("max_num_batched_tokens", config.MaxNumBatchedTokens);
         json.WriteNumber("block_size", config.BlockSize);
         json.WriteNumber("num_blocks", config.NumBlocks);
         json.WriteBoolean("enable_prefix_caching", config.Options.EnablePrefixCaching);

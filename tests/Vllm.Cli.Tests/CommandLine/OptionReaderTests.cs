@@ -90,7 +90,7 @@ public sealed class OptionReaderTests
     [InlineData("--max-num-scheduled-tokens 4096", "max_num_scheduled_tokens must be 1 to max_num_batched_tokens (512)")]
     [InlineData("--max-model-len 512 --long-prefill-token-threshold 1k", "long_prefill_token_threshold (1000) must be")]
     [InlineData("--watermark 1", "watermark must be at least 0 and below 1")]
-    [InlineData("--max-model-len 4k --no-enable-chunked-prefill", "without chunked prefill max_num_batched_tokens")]
+    [InlineData("--max-model-len 4k --max-num-batched-tokens 2k --no-enable-chunked-prefill", "without chunked prefill max_num_batched_tokens")]
     [InlineData("--quantization awq", "quantization 'awq' is not supported yet")]
     [InlineData("--config /no/such.yaml", "/no/such.yaml")]
     public void Read_SaysWhatIsWrong(string line, string expected) =>

@@ -98,6 +98,15 @@ public class PackedWeightTests
         Assert.Throws<ArgumentException>(() => PackedWeight.Create(team, [narrow, wide], default, DType.BF16));
         Assert.Throws<ArgumentException>(() => PackedWeight.Create(team, [narrow], new float[3], DType.BF16));
     }
+
+    [Fact]
+    public void Create_WithAPartOfABlock_Throws()
+    {
+        using var team = new WorkerTeam(1);
+        RandomMatrix matrix = new(GgmlType.Q6_K, 4, 576);
+
+        Assert.Throws<ArgumentException>(() => PackedWeight.Create(team, [matrix], default, DType.BF16));
+    }
 }
 
 /// <summary>An fp32 tensor with memory of its own.</summary>

@@ -47,9 +47,16 @@ sealed unsafe class PackedWeight : Weight
         int numInputs = parts[0].NumColumns;
         foreach (StoredMatrix part in parts)
         {
-            if (part.NumColumns == numInputs) continue;
+            if (part.NumColumns != numInputs)
+            {
+                throw new ArgumentException(
+                    $"{part.Name} has {part.NumColumns} columns, {parts[0].Name} {numInputs}", nameof(parts));
+            }
+
+            int blockValues = GgmlTypes.Block(part.Type).NumValues;
+            if (numInputs % blockValues == 0) continue;
             throw new ArgumentException(
-                $"{part.Name} has {part.NumColumns} columns, {parts[0].Name} {numInputs}", nameof(parts));
+                $"{part.Name} has {numInputs} columns, {part.Type} blocks of {blockValues}", nameof(parts));
         }
 
         int numOutputs = parts.Sum(part => part.NumRows);
