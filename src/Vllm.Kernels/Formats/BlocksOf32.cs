@@ -72,7 +72,6 @@ unsafe struct BlockQ5_0 : IQuantBlock<BlockQ5_0>
         Quants.Scale((low - bias).AsSByte(), d, values);
         Quants.Scale((high - bias).AsSByte(), d, values + Quants.Count);
     }
-
 }
 
 /// <summary>value = q·d + m, q of 5 bits as in <see cref="BlockQ5_0"/>.</summary>
