@@ -28,10 +28,16 @@ static class Clock
             if (seconds < SecondsPerSample) numPerSample *= 2;
         }
 
+        // By themselves: asking between samples takes so long that workers fall asleep.
+        const int NumCalls = 10;
+        long before = GC.GetTotalAllocatedBytes();
+        for (int i = 0; i < NumCalls; i++) action();
+        long allocatedBytes = (GC.GetTotalAllocatedBytes() - before) / NumCalls;
+
         samples.Sort();
-        return new Timing(samples[0], samples[samples.Count / 2]);
+        return new Timing(samples[0], samples[samples.Count / 2], allocatedBytes);
     }
 }
 
-/// <summary>Seconds of one call.</summary>
-readonly record struct Timing(double Best, double Median);
+/// <summary>Seconds of one call, and what it allocates on all threads.</summary>
+readonly record struct Timing(double Best, double Median, long AllocatedBytes);

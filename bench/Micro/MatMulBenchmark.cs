@@ -111,7 +111,7 @@ static class MatMulBenchmark
             Console.WriteLine($"  {shape.Name,-8} M {numRows,3}: best {timing.Best * 1e6,8:F1} us, "
                 + $"{gops / timing.Best,5:F0} Gop/s ({gops / timing.Best / peak,4:P0}), "
                 + $"{gigabytes / timing.Best,5:F1} GB/s; median {gops / timing.Median,5:F0} Gop/s, "
-                + $"{gigabytes / timing.Median,5:F1} GB/s");
+                + $"{gigabytes / timing.Median,5:F1} GB/s; {timing.AllocatedBytes} B allocated");
             return timing.Best;
         }
     }
