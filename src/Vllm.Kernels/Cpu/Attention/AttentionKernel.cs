@@ -17,9 +17,6 @@ namespace Vllm.Kernels.Cpu.Attention;
 /// </summary>
 public sealed unsafe class AttentionKernel : IDisposable
 {
-    /// <summary>Units per worker below which none is taken before it can begin: another worker may be free first.</summary>
-    const int MinUnitsLeft = 2;
-
     readonly WorkerTeam _team;
     readonly AttentionPlan _plan = new();
     readonly AttentionWorker[] _workers;
@@ -161,19 +158,10 @@ public sealed unsafe class AttentionKernel : IDisposable
     {
         AttentionKernel self = *(AttentionKernel*)state;
 #pragma warning restore CS8500
-        // Units go to whoever is free: their results do not depend on who computes them. While there are many, a worker
-        // takes its next one early, to fetch its first tile in time.
-        AttentionPlan plan = self._plan;
-        int numTakenEarly = plan.NumUnits - MinUnitsLeft * numWorkers;
-        for (int i = self.TakeUnit(), next; i < plan.NumUnits; i = next < 0 ? self.TakeUnit() : next)
-        {
-            next = i < numTakenEarly ? self.TakeUnit() : -1;
-            AttentionUnit* following = next >= 0 && next < plan.NumUnits ? plan.Units + next : null;
-            self._workers[worker].Run(self._job, plan.Units[i], following, self.KernelFor(plan.Units[i].Rows.NumRows));
-        }
+        // Units go to whoever is free: their results do not depend on who computes them.
+        for (int i; (i = Interlocked.Increment(ref self._nextUnit) - 1) < self._plan.NumUnits;)
+            self._workers[worker].Run(self._job, self._plan.Units[i], self.KernelFor(self._plan.Units[i].Rows.NumRows));
     }
-
-    int TakeUnit() => Interlocked.Increment(ref _nextUnit) - 1;
 
     TileKernel KernelFor(int numRows) =>
         _kernelOfCodes is not null && numRows <= TileKernel.MaxRowsOfCodes ? _kernelOfCodes : _kernel;

@@ -28,11 +28,6 @@ unsafe struct AttentionUnit
     public int KvHead;
     public int FirstSegment, EndSegment;
 
-    /// <summary>The unit's tiles, [first, end).</summary>
-    public readonly int FirstTile => Math.Max(Rows.FirstTile, FirstSegment * RowBlock.SegmentTiles);
-
-    public readonly int EndTile => Math.Min(Rows.EndTile, EndSegment * RowBlock.SegmentTiles);
-
     /// <summary>Results of all segments of these rows, in order, when they are different units; else null.</summary>
     public float* Partials;
 

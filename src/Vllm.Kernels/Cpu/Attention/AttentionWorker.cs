@@ -51,21 +51,17 @@ sealed unsafe class AttentionWorker : IDisposable
     }
 
     /// <summary>Does a unit. The results of its rows are complete when all units of these rows are done.</summary>
-    /// <param name="job">The call.</param>
-    /// <param name="unit">What to do.</param>
-    /// <param name="following">The unit whose first tile is prefetched, or null.</param>
-    /// <param name="kernel">For the unit's rows.</param>
-    public void Run(in AttentionJob job, in AttentionUnit unit, AttentionUnit* following, TileKernel kernel)
+    public void Run(in AttentionJob job, in AttentionUnit unit, TileKernel kernel)
     {
         int numGroups = PrepareRows(job, unit, kernel);
         if (unit.Partials == null)
         {
             AttentionPartial total = Partial(job, unit, (float*)_partials.Address, 0);
             AttentionPartial next = Partial(job, unit, (float*)_partials.Address, 1);
-            RunSegment(job, unit, unit.FirstSegment, following, kernel, numGroups, total);
+            RunSegment(job, unit, unit.FirstSegment, kernel, numGroups, total);
             for (int segment = unit.FirstSegment + 1; segment < unit.EndSegment; segment++)
             {
-                RunSegment(job, unit, segment, following, kernel, numGroups, next);
+                RunSegment(job, unit, segment, kernel, numGroups, next);
                 total.Merge(next);
             }
             Finish(job, unit, total);
@@ -74,8 +70,7 @@ sealed unsafe class AttentionWorker : IDisposable
 
         AttentionPartial first = Partial(job, unit, unit.Partials, 0);
         int index = unit.FirstSegment - unit.Rows.FirstSegment;
-        AttentionPartial result = Partial(job, unit, unit.Partials, index);
-        RunSegment(job, unit, unit.FirstSegment, following, kernel, numGroups, result);
+        RunSegment(job, unit, unit.FirstSegment, kernel, numGroups, Partial(job, unit, unit.Partials, index));
         // Whoever comes last merges, always in the order of the segments.
         if (Interlocked.Decrement(ref *unit.NumRemaining) != 0) return;
         for (int i = 1; i < unit.Rows.EndSegment - unit.Rows.FirstSegment; i++)
@@ -135,36 +130,23 @@ sealed unsafe class AttentionWorker : IDisposable
     /// <summary>Attention of the unit's rows over one segment.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     void RunSegment(
-        in AttentionJob job,
-        in AttentionUnit unit,
-        int segment,
-        AttentionUnit* following,
-        TileKernel kernel,
-        int numGroups,
-        AttentionPartial result)
+        in AttentionJob job, in AttentionUnit unit, int segment, TileKernel kernel, int numGroups, AttentionPartial result)
     {
         NativeMemory.Clear(result.Outputs, (nuint)(unit.Rows.NumRows * job.Dims) * sizeof(float));
         for (int i = 0; i < numGroups; i++) Softmax[i].Reset();
 
         TileArguments* a = Arguments;
-        int first = Math.Max(unit.FirstTile, segment * RowBlock.SegmentTiles);
+        int first = Math.Max(unit.Rows.FirstTile, segment * RowBlock.SegmentTiles);
         int end = Math.Min(unit.Rows.EndTile, (segment + 1) * RowBlock.SegmentTiles);
-        int unitEnd = unit.EndTile;
+        int unitEnd = Math.Min(unit.Rows.EndTile, unit.EndSegment * RowBlock.SegmentTiles);
         bool isDirect = kernel.ReadsCodes;
         a->SoftCap = job.SoftCap;
         a->SoftCapFactor = job.SoftCap > 0 ? 2 * Log2E / job.SoftCap : 0;
         _finder.Find(job, unit, first, isDirect, a->Keys, a->Values, a->Scales);
         for (int tile = first; tile < end; tile++)
         {
-            bool isLast = tile + 1 == unitEnd;
-            bool hasNext = (!isLast || following != null) && (isDirect || !job.IsCopied);
-            if (hasNext)
-            {
-                ref readonly AttentionUnit owner = ref isLast ? ref *following : ref unit;
-                int next = isLast ? following->FirstTile : tile + 1;
-                _finder.Find(job, owner, next, isDirect, a->NextKeys, a->NextValues, a->NextScales);
-            }
-
+            bool hasNext = tile + 1 < unitEnd && (isDirect || !job.IsCopied);
+            if (hasNext) _finder.Find(job, unit, tile + 1, isDirect, a->NextKeys, a->NextValues, a->NextScales);
             for (int i = 0; i < numGroups; i++)
             {
                 ref RowGroup group = ref Groups[i];
@@ -176,7 +158,6 @@ sealed unsafe class AttentionWorker : IDisposable
                 a->Softmax = Softmax + i;
                 kernel.Run(a, group.NumRows, isMasked, hasNext ? PrefetchOf(i, numGroups) : PrefetchLines.None);
             }
-            if (isLast) break;
             if (hasNext) a->MoveToNext();
             else if (tile + 1 < end) _finder.Find(job, unit, tile + 1, isDirect, a->Keys, a->Values, a->Scales);
         }
